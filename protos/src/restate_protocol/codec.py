@@ -1,0 +1,131 @@
+"""The codec seam: the only place that knows which library a user's messages come from.
+
+Three flavours: protobuf-py (default), betterproto2, google. The runtime never sees the user's classes; it works
+on bytes and descriptors. Bytes are journaled as first encoded and never re-encoded, because not every flavour
+encodes maps in one order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+M = TypeVar("M")
+
+
+class Flavour(Protocol):
+    """What a message library must offer."""
+
+    name: str
+
+    def owns(self, cls: type[Any]) -> bool:
+        """Whether this class is one of its messages."""
+
+    def encode(self, message: Any) -> bytes:
+        """Bytes of a message."""
+
+    def decode(self, cls: type[M], data: bytes) -> M:
+        """A message from bytes; raises ValueError where they are not one."""
+
+    def to_json(self, message: Any) -> str:
+        """ProtoJSON of a message."""
+
+    def from_json(self, cls: type[M], text: str) -> M:
+        """A message from ProtoJSON; raises ValueError where it is not one."""
+
+    def full_name(self, cls: type[Any]) -> str:
+        """Full name of a message class, as in the contract."""
+
+
+class ProtobufPy:
+    """Messages of protobuf-py."""
+
+    name = "protobuf-py"
+
+    def owns(self, cls: type[Any]) -> bool:
+        from protobuf import Message
+
+        return issubclass(cls, Message)
+
+    def encode(self, message: Any) -> bytes:
+        data: bytes = message.to_binary()
+        return data
+
+    def decode(self, cls: type[M], data: bytes) -> M:
+        any_cls: Any = cls
+        message: M = any_cls.from_binary(data)
+        return message
+
+    def to_json(self, message: Any) -> str:
+        text: str = message.to_json()
+        return text
+
+    def from_json(self, cls: type[M], text: str) -> M:
+        any_cls: Any = cls
+        message: M = any_cls.from_json(text)
+        return message
+
+    def full_name(self, cls: type[Any]) -> str:
+        any_cls: Any = cls
+        name: str = any_cls.desc().type_name
+        return name
+
+
+FLAVOURS: list[Flavour] = [ProtobufPy()]
+
+_by_class: dict[type[Any], Flavour] = {}
+
+
+def flavour_of(cls: type[Any]) -> Flavour | None:
+    """The flavour whose message this class is, or None where it is no message."""
+    known = _by_class.get(cls)
+    if known is None:
+        known = next((flavour for flavour in FLAVOURS if flavour.owns(cls)), None)
+        if known is not None:
+            _by_class[cls] = known
+    return known
+
+
+def is_message(cls: type[Any]) -> bool:
+    """Whether this class is a message of some flavour."""
+    return flavour_of(cls) is not None
+
+
+def _flavour(cls: type[Any]) -> Flavour:
+    flavour = flavour_of(cls)
+    if flavour is None:
+        names = ", ".join(one.name for one in FLAVOURS)
+        raise TypeError(f"{cls.__module__}.{cls.__qualname__} is not a message of {names}")
+    return flavour
+
+
+def encode(message: Any) -> bytes:
+    """Bytes of a message."""
+    return _flavour(type(message)).encode(message)
+
+
+def decode(cls: type[M], data: bytes) -> M:
+    """A message from bytes.
+
+    Raises:
+        ValueError: they are not such a message.
+    """
+    return _flavour(cls).decode(cls, data)
+
+
+def to_json(message: Any) -> str:
+    """ProtoJSON of a message."""
+    return _flavour(type(message)).to_json(message)
+
+
+def from_json(cls: type[M], text: str) -> M:
+    """A message from ProtoJSON.
+
+    Raises:
+        ValueError: it is not such a message.
+    """
+    return _flavour(cls).from_json(cls, text)
+
+
+def full_name(cls: type[Any]) -> str:
+    """Full name of a message class, as in the contract."""
+    return _flavour(cls).full_name(cls)

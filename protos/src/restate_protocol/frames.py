@@ -1,0 +1,109 @@
+"""Frames of the session protocol: batches of them to bytes and back.
+
+A frame is one of the stubs in `session_pb`; this module only wraps and unwraps them. What they mean is in
+`docs/internals/protocol.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from protobuf import Oneof
+
+from .errors import FrameError
+from .gen.restate.protocol.v1 import session_pb as pb
+
+PROTOCOL_MIN = 1
+PROTOCOL_MAX = 1
+
+RuntimeFrame: TypeAlias = (
+    pb.RuntimeHello | pb.Describe | pb.Start | pb.JournalPart | pb.Notify | pb.RunAck | pb.Abort | pb.Drain | pb.Refused
+)
+EndpointFrame: TypeAlias = (
+    pb.EndpointHello
+    | pb.Manifest
+    | pb.Delivered
+    | pb.Command
+    | pb.RunProposal
+    | pb.Suspended
+    | pb.Failed
+    | pb.Ended
+    | pb.Credit
+    | pb.Drain
+    | pb.Refused
+)
+
+_RUNTIME_FIELDS: dict[type[Any], str] = {
+    pb.RuntimeHello: "hello",
+    pb.Describe: "describe",
+    pb.Start: "start",
+    pb.JournalPart: "journal_part",
+    pb.Notify: "notify",
+    pb.RunAck: "run_ack",
+    pb.Abort: "abort",
+    pb.Drain: "drain",
+    pb.Refused: "refused",
+}
+_ENDPOINT_FIELDS: dict[type[Any], str] = {
+    pb.EndpointHello: "hello",
+    pb.Manifest: "manifest",
+    pb.Delivered: "delivered",
+    pb.Command: "command",
+    pb.RunProposal: "run_proposal",
+    pb.Suspended: "suspended",
+    pb.Failed: "failed",
+    pb.Ended: "ended",
+    pb.Credit: "credit",
+    pb.Drain: "drain",
+    pb.Refused: "refused",
+}
+
+
+def encode_runtime_batch(frames: Sequence[RuntimeFrame]) -> bytes:
+    """One message with these frames, from the runtime."""
+    return pb.RuntimeBatch(frames=[_wrap_runtime(frame) for frame in frames]).to_binary()
+
+
+def encode_endpoint_batch(frames: Sequence[EndpointFrame]) -> bytes:
+    """One message with these frames, from the endpoint."""
+    return pb.EndpointBatch(frames=[_wrap_endpoint(frame) for frame in frames]).to_binary()
+
+
+def decode_runtime_batch(data: bytes) -> list[RuntimeFrame]:
+    """The frames in a message from the runtime.
+
+    Raises:
+        FrameError: it is not a batch, or holds a frame this version does not know.
+    """
+    return _unwrap(pb.RuntimeBatch, data)
+
+
+def decode_endpoint_batch(data: bytes) -> list[EndpointFrame]:
+    """The frames in a message from the endpoint.
+
+    Raises:
+        FrameError: it is not a batch, or holds a frame this version does not know.
+    """
+    return _unwrap(pb.EndpointBatch, data)
+
+
+def _wrap_runtime(frame: RuntimeFrame) -> pb.RuntimeFrame:
+    one: Any = Oneof(_RUNTIME_FIELDS[type(frame)], frame)
+    return pb.RuntimeFrame(frame=one)
+
+
+def _wrap_endpoint(frame: EndpointFrame) -> pb.EndpointFrame:
+    one: Any = Oneof(_ENDPOINT_FIELDS[type(frame)], frame)
+    return pb.EndpointFrame(frame=one)
+
+
+def _unwrap(batch: Any, data: bytes) -> list[Any]:
+    try:
+        frames = batch.from_binary(data).frames
+    except Exception as error:
+        raise FrameError(f"not a batch of frames: {error}") from error
+    for frame in frames:
+        if frame.frame is None:
+            raise FrameError("a frame of a type this version does not know")
+    return [frame.frame.value for frame in frames]

@@ -1,0 +1,418 @@
+"""Journal entries as values, and their bytes.
+
+Both state machines speak in these values; `encode` and `decode` are the only places that know the stubs. An
+entry is either a command (what the handler asked for) or a notification (what came back). Entries are stored as
+the bytes they were first written with, so `encode` is called once for each entry, by whoever creates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from protobuf import Oneof
+
+from .errors import FrameError
+from .gen.restate.protocol.v1 import journal_pb as pb
+
+JSON = "application/json"
+BYTES = "application/octet-stream"
+
+Headers: TypeAlias = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Bytes and how to read them: "" by the contract, JSON, BYTES, or the full name of a message."""
+
+    data: bytes
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A terminal error: gRPC status code, text, and for typed errors the message's full name and bytes."""
+
+    code: int
+    message: str
+    detail_type: str = ""
+    detail: bytes = b""
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """Nothing: a sleep that ended, a promise that has no value yet."""
+
+
+Result: TypeAlias = Value | Failure | Void
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    payload: bytes
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    wake_at_ms: int
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    service: str
+    handler: str
+    key: str | None
+    payload: bytes
+    invocation_id: bytes
+    idempotency_key: str = ""
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    service: str
+    handler: str
+    key: str | None
+    payload: bytes
+    invocation_id: bytes
+    idempotency_key: str = ""
+    headers: Headers = ()
+    execute_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Awakeable:
+    number: int
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteAwakeable:
+    awakeable_id: str
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class GetState:
+    number: int
+    result: Result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetState:
+    number: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ClearState:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClearAllState:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class GetStateKeys:
+    numbers: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetPromise:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeekPromise:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompletePromise:
+    number: int
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    invocation_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    invocation_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Notification: the result of command number `command`."""
+
+    command: int
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Notification: a result for an awakeable (its number) or a named signal (its name)."""
+
+    target: int | str
+    result: Result
+
+
+Command: TypeAlias = (
+    Input
+    | Output
+    | Run
+    | Sleep
+    | Call
+    | Send
+    | Awakeable
+    | CompleteAwakeable
+    | GetState
+    | SetState
+    | ClearState
+    | ClearAllState
+    | GetStateKeys
+    | GetPromise
+    | PeekPromise
+    | CompletePromise
+    | Attach
+    | Cancel
+)
+Notification: TypeAlias = Completion | Signal
+Entry: TypeAlias = Command | Notification
+
+NOTIFICATIONS = (Completion, Signal)
+
+# Commands that a Completion answers.
+COMPLETABLE = (Run, Sleep, Call, GetPromise, PeekPromise, CompletePromise, Attach)
+
+
+def result_to_pb(result: Result) -> pb.Result:
+    """The stub of a result."""
+    match result:
+        case Value():
+            return pb.Result(result=Oneof("value", pb.Value(data=result.data, type=result.type)))  # type: ignore[arg-type]
+        case Void():
+            return pb.Result(result=Oneof("void", pb.Void()))  # type: ignore[arg-type]
+        case Failure():
+            return pb.Result(result=Oneof("failure", failure_to_pb(result)))  # type: ignore[arg-type]
+
+
+def result_from_pb(message: pb.Result | None) -> Result:
+    """The value of a result's stub.
+
+    Raises:
+        FrameError: it holds nothing.
+    """
+    one: Any = None if message is None else message.result
+    if one is None:
+        raise FrameError("a result without a value, a failure or a void")
+    if one.field == "value":
+        return Value(one.value.data, one.value.type)
+    if one.field == "void":
+        return Void()
+    return failure_from_pb(one.value)
+
+
+def failure_to_pb(failure: Failure) -> pb.Failure:
+    """The stub of a failure."""
+    return pb.Failure(
+        code=failure.code,
+        message=failure.message,
+        detail_type=failure.detail_type,
+        detail=failure.detail,
+        metadata=dict(failure.metadata),
+    )
+
+
+def failure_from_pb(message: pb.Failure) -> Failure:
+    """The value of a failure's stub."""
+    return Failure(
+        message.code,
+        message.message,
+        message.detail_type,
+        message.detail,
+        tuple(sorted(message.metadata.items())),
+    )
+
+
+def _headers_to_pb(headers: Headers) -> list[pb.Header]:
+    return [pb.Header(name=name, value=value) for name, value in headers]
+
+
+def _headers_from_pb(headers: list[pb.Header]) -> Headers:
+    return tuple((header.name, header.value) for header in headers)
+
+
+def _key(message: pb.CallCommand | pb.SendCommand) -> str | None:
+    return message.key if message.has_field("key") else None
+
+
+def _encode_call(entry: Call) -> pb.CallCommand:
+    message = pb.CallCommand(
+        service=entry.service,
+        handler=entry.handler,
+        payload=entry.payload,
+        idempotency_key=entry.idempotency_key,
+        headers=_headers_to_pb(entry.headers),
+        invocation_id=entry.invocation_id,
+    )
+    if entry.key is not None:
+        message.key = entry.key
+    return message
+
+
+def _encode_send(entry: Send) -> pb.SendCommand:
+    message = pb.SendCommand(
+        service=entry.service,
+        handler=entry.handler,
+        payload=entry.payload,
+        idempotency_key=entry.idempotency_key,
+        headers=_headers_to_pb(entry.headers),
+        invocation_id=entry.invocation_id,
+        execute_at_ms=entry.execute_at_ms,
+    )
+    if entry.key is not None:
+        message.key = entry.key
+    return message
+
+
+def _encode_get_state(entry: GetState) -> pb.GetStateCommand:
+    if entry.result is None:
+        return pb.GetStateCommand(number=entry.number)
+    return pb.GetStateCommand(number=entry.number, result=result_to_pb(entry.result))
+
+
+def _encode_keys(entry: GetStateKeys) -> pb.GetStateKeysCommand:
+    if entry.numbers is None:
+        return pb.GetStateKeysCommand()
+    return pb.GetStateKeysCommand(keys=pb.StateKeys(numbers=list(entry.numbers)))
+
+
+def _encode_signal(entry: Signal) -> pb.SignalNotification:
+    target: Any = Oneof("awakeable" if isinstance(entry.target, int) else "name", entry.target)
+    return pb.SignalNotification(target=target, result=result_to_pb(entry.result))
+
+
+_ENCODERS: dict[type[Any], tuple[str, Callable[[Any], Any]]] = {
+    Input: ("input", lambda e: pb.InputCommand(payload=e.payload, headers=_headers_to_pb(e.headers))),
+    Output: ("output", lambda e: pb.OutputCommand(result=result_to_pb(e.result))),
+    Run: ("run", lambda e: pb.RunCommand(name=e.name)),
+    Sleep: ("sleep", lambda e: pb.SleepCommand(wake_at_ms=e.wake_at_ms, name=e.name)),
+    Call: ("call", _encode_call),
+    Send: ("send", _encode_send),
+    Awakeable: ("awakeable", lambda e: pb.AwakeableCommand(number=e.number, type=e.type)),
+    CompleteAwakeable: (
+        "complete_awakeable",
+        lambda e: pb.CompleteAwakeableCommand(awakeable_id=e.awakeable_id, result=result_to_pb(e.result)),
+    ),
+    GetState: ("get_state", _encode_get_state),
+    SetState: ("set_state", lambda e: pb.SetStateCommand(number=e.number, value=e.value)),
+    ClearState: ("clear_state", lambda e: pb.ClearStateCommand(number=e.number)),
+    ClearAllState: ("clear_all_state", lambda _: pb.ClearAllStateCommand()),
+    GetStateKeys: ("get_state_keys", _encode_keys),
+    GetPromise: ("get_promise", lambda e: pb.GetPromiseCommand(number=e.number)),
+    PeekPromise: ("peek_promise", lambda e: pb.PeekPromiseCommand(number=e.number)),
+    CompletePromise: (
+        "complete_promise",
+        lambda e: pb.CompletePromiseCommand(number=e.number, result=result_to_pb(e.result)),
+    ),
+    Attach: ("attach", lambda e: pb.AttachCommand(invocation_id=e.invocation_id)),
+    Cancel: ("cancel", lambda e: pb.CancelCommand(invocation_id=e.invocation_id)),
+    Completion: (
+        "completion",
+        lambda e: pb.CompletionNotification(command=e.command, result=result_to_pb(e.result)),
+    ),
+    Signal: ("signal", _encode_signal),
+}
+
+_DECODERS: dict[str, Callable[[Any], Entry]] = {
+    "input": lambda m: Input(m.payload, _headers_from_pb(m.headers)),
+    "output": lambda m: Output(result_from_pb(m.result)),
+    "run": lambda m: Run(m.name),
+    "sleep": lambda m: Sleep(m.wake_at_ms, m.name),
+    "call": lambda m: Call(
+        m.service,
+        m.handler,
+        _key(m),
+        m.payload,
+        m.invocation_id,
+        m.idempotency_key,
+        _headers_from_pb(m.headers),
+    ),
+    "send": lambda m: Send(
+        m.service,
+        m.handler,
+        _key(m),
+        m.payload,
+        m.invocation_id,
+        m.idempotency_key,
+        _headers_from_pb(m.headers),
+        m.execute_at_ms,
+    ),
+    "awakeable": lambda m: Awakeable(m.number, m.type),
+    "complete_awakeable": lambda m: CompleteAwakeable(m.awakeable_id, result_from_pb(m.result)),
+    "get_state": lambda m: GetState(m.number, None if m.result is None else result_from_pb(m.result)),
+    "set_state": lambda m: SetState(m.number, m.value),
+    "clear_state": lambda m: ClearState(m.number),
+    "clear_all_state": lambda _: ClearAllState(),
+    "get_state_keys": lambda m: GetStateKeys(None if m.keys is None else tuple(m.keys.numbers)),
+    "get_promise": lambda m: GetPromise(m.number),
+    "peek_promise": lambda m: PeekPromise(m.number),
+    "complete_promise": lambda m: CompletePromise(m.number, result_from_pb(m.result)),
+    "attach": lambda m: Attach(m.invocation_id),
+    "cancel": lambda m: Cancel(m.invocation_id),
+    "completion": lambda m: Completion(m.command, result_from_pb(m.result)),
+    "signal": lambda m: Signal(_signal_target(m), result_from_pb(m.result)),
+}
+
+
+def _signal_target(message: Any) -> int | str:
+    if message.target is None:
+        raise FrameError("a signal without an awakeable or a name")
+    target: int | str = message.target.value
+    return target
+
+
+def type_name(entry: Entry) -> str:
+    """run, sleep, completion, …: the entry's type as protos, SQL, CLI and traces write it."""
+    return _ENCODERS[type(entry)][0]
+
+
+def encode(entry: Entry) -> bytes:
+    """The bytes of an entry."""
+    field, build = _ENCODERS[type(entry)]
+    one: Any = Oneof(field, build(entry))
+    return pb.Entry(entry=one).to_binary()
+
+
+def decode(data: bytes) -> Entry:
+    """The entry in these bytes.
+
+    Raises:
+        FrameError: they are not an entry, or one this version does not know.
+    """
+    try:
+        one: Any = pb.Entry.from_binary(data).entry
+    except Exception as error:
+        raise FrameError(f"not a journal entry: {error}") from error
+    if one is None:
+        raise FrameError("a journal entry of a type this version does not know")
+    return _DECODERS[one.field](one.value)

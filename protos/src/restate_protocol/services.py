@@ -1,0 +1,90 @@
+"""Services as generated code declares them: names, Python types, kinds. No logic.
+
+One ServiceDescriptor for each service of a contract, one HandlerDescriptor for each rpc. Clients and the handler
+SDK read them; `restate-codegen` writes them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from .errors import TypedError
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+
+
+class ServiceKind(enum.Enum):
+    """What kind of durable service it is."""
+
+    SERVICE = "service"
+    VIRTUAL_OBJECT = "virtual_object"
+    WORKFLOW = "workflow"
+
+
+class HandlerMode(enum.Enum):
+    """How handlers of one key run beside each other."""
+
+    SERVICE = "service"  # no key, unlimited concurrency
+    EXCLUSIVE = "exclusive"  # object: one at a time for each key, writes state
+    SHARED = "shared"  # object or workflow: any number at once, reads state
+    RUN = "run"  # workflow: once for each key, writes state
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerDescriptor(Generic[Req, Res]):
+    """One rpc.
+
+    Args:
+        service: full name of the service, as in the contract.
+        name: name of the rpc, as in the contract (`AddTicket`).
+        python_name: name of the method in Python (`add_ticket`).
+        mode: how it runs.
+        request: class of the request in the chosen flavour.
+        response: class of the response in the chosen flavour.
+        key_field: Python name of the request's key field; None for plain services.
+        idempotency_field: Python name of the request's idempotency key field, if any.
+        errors: the exceptions generated from the handler's `errors`.
+    """
+
+    service: str
+    name: str
+    python_name: str
+    mode: HandlerMode
+    request: type[Req]
+    response: type[Res]
+    key_field: str | None = None
+    idempotency_field: str | None = None
+    errors: tuple[type[TypedError[Any]], ...] = ()
+
+    def key_of(self, request: Req) -> str | None:
+        """The key in canonical form (UTF-8 text or decimal), None for plain services."""
+        if self.key_field is None:
+            return None
+        return str(getattr(request, self.key_field))
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDescriptor:
+    """One service.
+
+    Args:
+        name: full name, as in the contract.
+        kind: what kind of service it is.
+        handlers: its rpcs, in the order of the contract.
+        key_type: `str` or `int` for objects and workflows, None for plain services.
+        file_set: gives a serialized google.protobuf.FileDescriptorSet with everything the service needs.
+    """
+
+    name: str
+    kind: ServiceKind
+    handlers: tuple[HandlerDescriptor[Any, Any], ...]
+    key_type: type[str] | type[int] | None
+    file_set: Callable[[], bytes]
+
+    def handler(self, name: str) -> HandlerDescriptor[Any, Any] | None:
+        """The handler of this name in the contract, if there is one."""
+        return next((one for one in self.handlers if one.name == name), None)

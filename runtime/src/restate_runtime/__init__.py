@@ -1,0 +1,1 @@
+"""The durable-execution runtime. Importing the package loads nothing; start at `server.py`."""

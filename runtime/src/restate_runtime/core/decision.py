@@ -1,0 +1,272 @@
+"""What the core decides: writes for the store, effects for the engine.
+
+Every value here is either a Write or an Effect. The engine commits all writes of a batch in one transaction and
+performs its effects only after that, in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from restate_protocol.journal import Result
+
+from .records import Attempt, Deployment, Invocation, Timer
+
+# Writes. Within one commit they take effect in order.
+
+
+@dataclass(frozen=True, slots=True)
+class CreateInvocation:
+    """A new row. The record may change again before the commit; the last of it counts."""
+
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class SaveInvocation:
+    """The changeable half of the record changed. The last of it counts."""
+
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class AppendEntry:
+    """One more journal entry. Indexes are dense, from 0."""
+
+    invocation_id: bytes
+    index: int
+    at_ms: int
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PutState:
+    """A state entry of one object or workflow; None removes it."""
+
+    service: str
+    key: str
+    number: int
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClearState:
+    """All state entries of one object or workflow go."""
+
+    service: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutTimer:
+    """A timer that must survive a crash."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteTimer:
+    """The timer is done or void. Deleting one that is not there is fine."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class PutPromise:
+    """A durable promise of a workflow is completed, once and for all."""
+
+    service: str
+    key: str
+    number: int
+    result: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AddPromiseWaiter:
+    """A command waits for a promise."""
+
+    service: str
+    key: str
+    number: int
+    invocation_id: bytes
+    command: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePromiseWaiters:
+    """Nobody waits for this promise any more."""
+
+    service: str
+    key: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddWaiter:
+    """A command of another invocation waits for the result of `target`, besides the parent's."""
+
+    target: bytes
+    invocation_id: bytes
+    command: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveWaiters:
+    """Nobody waits for `target` any more."""
+
+    target: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAttempt:
+    """An attempt ended without the output."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeInvocation:
+    """An invocation goes, with its journal, attempts and waiters; a workflow's run also with state and promises."""
+
+    invocation_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PutDeployment:
+    """A deployment is registered or registered anew."""
+
+    deployment: Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class PutDescriptorSet:
+    """A FileDescriptorSet under the hex sha256 of its bytes. Putting it twice is fine."""
+
+    hash: str
+    data: bytes
+
+
+Write: TypeAlias = (
+    CreateInvocation
+    | SaveInvocation
+    | AppendEntry
+    | PutState
+    | ClearState
+    | PutTimer
+    | DeleteTimer
+    | PutPromise
+    | AddPromiseWaiter
+    | RemovePromiseWaiters
+    | AddWaiter
+    | RemoveWaiters
+    | RecordAttempt
+    | PurgeInvocation
+    | PutDeployment
+    | PutDescriptorSet
+)
+
+# Effects, performed after the commit of the batch they were decided in.
+
+
+@dataclass(frozen=True, slots=True)
+class StartAttempt:
+    """Run attempt `epoch` with the first `journal_length` entries of the journal.
+
+    Args:
+        entries: those entries where the core has them at hand, else the store has them.
+    """
+
+    invocation: Invocation
+    epoch: int
+    journal_length: int
+    retry_count: int
+    entries: tuple[bytes, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyAttempt:
+    """A notification was recorded: tell the attempt."""
+
+    invocation_id: bytes
+    epoch: int
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AckRun:
+    """The result of a run was recorded: the attempt may use it."""
+
+    invocation_id: bytes
+    epoch: int
+    command: int
+
+
+@dataclass(frozen=True, slots=True)
+class AbortAttempt:
+    """The attempt has no say any more."""
+
+    invocation_id: bytes
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTimer:
+    """Wake the core when the timer is due."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerAccepted:
+    """The invocation of submission `token` is durable.
+
+    Args:
+        new: False where an invocation with this id was there already.
+    """
+
+    token: int
+    invocation_id: bytes
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerResult:
+    """The result that submission or attachment `token` waits for."""
+
+    token: int
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The invocation needs no memory any more: it is suspended, scheduled, paused or completed."""
+
+    invocation_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something operators and traces should hear of: attempt ended, invocation completed, paused, …
+
+    Args:
+        kind: one of `attempt_failed`, `attempt_lost`, `suspended`, `paused`, `completed`.
+    """
+
+    kind: str
+    invocation_id: bytes
+    detail: str = ""
+
+
+Effect: TypeAlias = (
+    StartAttempt | NotifyAttempt | AckRun | AbortAttempt | ArmTimer | AnswerAccepted | AnswerResult | Forget | Report
+)
+
+
+@dataclass(slots=True)
+class Decision:
+    """What one or more events led to."""
+
+    writes: list[Write] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
