@@ -1,0 +1,376 @@
+"""The trace of an invocation, derived from its record, its journal and its attempts.
+
+One span for the invocation, one for each attempt, one for each step. A step is a command of the journal; Input and
+Output are no steps, they are the invocation itself. Nothing here is stored: deriving again gives equal ids.
+
+Invariants:
+- The spans of steps and attempts are children of the invocation's span and lie inside its times. A step is recorded
+  once, however many attempts replay it, so it is a sibling of the attempts and not a child of one.
+- A span without an end lasts still. Once the invocation has completed, every span has an end; a step that never
+  got its result ends with the invocation and says so in `restate.journal.command.unfinished`.
+- Steps whose effect is recorded with the command itself (state, sends) take no time.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from restate_protocol import journal
+from restate_protocol.gen.restate.protocol.v1 import journal_pb as pb
+from restate_protocol.gen.restate.protocol.v1.session_pb import Failed
+from restate_protocol.ids import awakeable_id_text, invocation_id_text
+from restate_protocol.journal import NOTIFICATIONS, Command, Completion, Failure, Result, Signal
+from restate_protocol.status import StatusCode
+
+from .records import Attempt, AttemptOutcome, Invocation, JournalRow, Status
+from .trace_context import (
+    Link,
+    attempt_span_id,
+    attempt_traceparent,
+    derived_trace_id,
+    invocation_span_id,
+    parse_traceparent,
+    step_span_id,
+    step_traceparent,
+    trace_context,
+)
+
+__all__ = [
+    "Attributes",
+    "Link",
+    "Span",
+    "SpanKind",
+    "attempt_traceparent",
+    "derive_spans",
+    "parse_traceparent",
+    "step_traceparent",
+    "target",
+    "trace_context",
+]
+
+Attributes: TypeAlias = Mapping[str, str | int | bool]
+FieldName: TypeAlias = Callable[[Command], str | None]
+
+
+class SpanKind(enum.Enum):
+    """What OpenTelemetry calls the kind of a span."""
+
+    INTERNAL = "internal"
+    SERVER = "server"
+    CLIENT = "client"
+    PRODUCER = "producer"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One span.
+
+    Args:
+        trace_id, span_id: 32 and 16 hex digits.
+        parent_id: 16 hex digits, or empty for the root of a trace.
+        start_ms, end_ms: milliseconds since the Unix epoch; no end: it lasts still.
+        error: what went wrong, for people; empty where all is well.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    name: str
+    kind: SpanKind
+    start_ms: int
+    end_ms: int | None
+    attributes: Attributes = field(default_factory=dict)
+    error: str = ""
+    links: tuple[Link, ...] = ()
+
+
+def target(invocation: Invocation) -> str:
+    """Service/Handler, or Service/key/Handler, as people write it."""
+    middle = "" if invocation.key is None else f"{invocation.key}/"
+    return f"{invocation.service}/{middle}{invocation.handler}"
+
+
+def derive_spans(
+    invocation: Invocation,
+    rows: Sequence[JournalRow],
+    attempts: Sequence[Attempt],
+    field_name: FieldName | None = None,
+) -> list[Span]:
+    """The spans of one invocation: its own first, then attempts and steps by start.
+
+    Args:
+        rows: its whole journal, in order.
+        attempts: those that ended without the output, in order of their epochs.
+        field_name: gives the name of the state entry or promise that a command is about; default: its number.
+
+    Raises:
+        FrameError: the journal holds bytes that are no entry.
+    """
+    trace = _Trace(invocation, rows, attempts, field_name or (lambda _: None))
+    children = trace.attempt_spans() + trace.step_spans()
+    return [trace.invocation_span(), *sorted(children, key=lambda span: span.start_ms)]
+
+
+class _Trace:
+    """The spans of one invocation in the making."""
+
+    def __init__(
+        self,
+        invocation: Invocation,
+        rows: Sequence[JournalRow],
+        attempts: Sequence[Attempt],
+        field_name: FieldName,
+    ) -> None:
+        self._invocation = invocation
+        self._rows = rows
+        self._attempts = attempts
+        self._field_name = field_name
+        self._context = trace_context(invocation)
+        self._common: dict[str, str | int | bool] = {
+            "rpc.system": "grpc",
+            "rpc.service": invocation.service,
+            "rpc.method": invocation.handler,
+            "restate.invocation.id": invocation_id_text(invocation.id),
+            "restate.invocation.target": target(invocation),
+        }
+        self._commands: list[tuple[int, int, Command]] = []
+        self._results: dict[tuple[type, int], tuple[int, Result]] = {}
+        for row in rows:
+            self._read(row)
+        self._has_output = any(isinstance(command, journal.Output) for _, _, command in self._commands)
+
+    def _read(self, row: JournalRow) -> None:
+        entry = journal.decode(row.entry)
+        match entry:
+            case Completion():
+                self._results.setdefault((Completion, entry.command), (row.at_ms, entry.result))
+            case Signal():
+                if isinstance(entry.target, int):
+                    self._results.setdefault((Signal, entry.target), (row.at_ms, entry.result))
+            case _:
+                assert not isinstance(entry, NOTIFICATIONS)
+                self._commands.append((row.index, row.at_ms, entry))
+
+    # The three kinds of spans.
+
+    def invocation_span(self) -> Span:
+        one = self._invocation
+        attributes = {**self._common, "restate.invocation.status": one.status.value}
+        error = ""
+        if one.result is not None:
+            result = journal.result_from_pb(pb.Result.from_binary(one.result))
+            error = _error(result, attributes)
+        links = () if self._context.link is None else (self._context.link,)
+        return Span(
+            self._context.trace_id,
+            invocation_span_id(one.id),
+            self._context.parent_id,
+            f"{one.service}/{one.handler}",
+            SpanKind.SERVER,
+            one.created_ms,
+            self._end(one.created_ms, one.completed_ms),
+            attributes,
+            error,
+            links,
+        )
+
+    def attempt_spans(self) -> list[Span]:
+        spans = [self._ended_attempt(attempt) for attempt in self._attempts]
+        last = self._last_attempt()
+        return spans if last is None else [*spans, last]
+
+    def step_spans(self) -> list[Span]:
+        steps = enumerate(self._commands)
+        return [
+            self._step(number, index, at_ms, command)
+            for number, (index, at_ms, command) in steps
+            if not isinstance(command, journal.Input | journal.Output)
+        ]
+
+    # Attempts.
+
+    def _ended_attempt(self, attempt: Attempt) -> Span:
+        attributes: dict[str, str | int | bool] = {"restate.attempt.outcome": attempt.outcome.value}
+        error = ""
+        if attempt.outcome is not AttemptOutcome.SUSPENDED:
+            error = _failed(attempt.failure, attributes) or attempt.outcome.value
+        return self._attempt(attempt.epoch, attempt.started_ms, attempt.ended_ms, attributes, error)
+
+    def _last_attempt(self) -> Span | None:
+        """The attempt that has no record: it runs, or produced the output, or ended with a kill."""
+        one = self._invocation
+        known = {attempt.epoch for attempt in self._attempts}
+        if one.epoch == 0 or one.epoch in known:
+            return None
+        if one.status is Status.COMPLETED:
+            outcome = "completed" if self._has_output else "killed"
+            return self._attempt(one.epoch, self._last_start(), one.completed_ms, {"restate.attempt.outcome": outcome})
+        if one.attempt_started_ms is None:
+            return None
+        return self._attempt(one.epoch, one.attempt_started_ms, None, {"restate.attempt.outcome": "running"})
+
+    def _last_start(self) -> int:
+        if self._invocation.attempt_started_ms is not None:
+            return self._invocation.attempt_started_ms
+        return max((attempt.ended_ms for attempt in self._attempts), default=self._invocation.created_ms)
+
+    def _attempt(self, epoch: int, start_ms: int, end_ms: int | None, attributes: Attributes, error: str = "") -> Span:
+        return self._child(
+            attempt_span_id(self._invocation.id, epoch),
+            f"attempt {epoch}",
+            SpanKind.INTERNAL,
+            (start_ms, end_ms),
+            {"restate.attempt.epoch": epoch, **attributes},
+            error,
+        )
+
+    # Steps.
+
+    def _step(self, number: int, index: int, at_ms: int, command: Command) -> Span:
+        ended, result = self._outcome(number, at_ms, command)
+        name = command_name(command, self._field_name)
+        attributes: dict[str, str | int | bool] = {
+            "restate.journal.command.type": journal.type_name(command),
+            "restate.journal.command.index": number,
+            "restate.journal.entry.index": index,
+            **({"restate.journal.command.name": name} if name else {}),
+            **_details(self._invocation.id, command),
+        }
+        if ended is None and self._invocation.completed_ms is not None:
+            attributes["restate.journal.command.unfinished"] = True
+        return self._child(
+            step_span_id(self._invocation.id, number),
+            f"{journal.type_name(command)} {name}".rstrip(),
+            _KINDS.get(type(command), SpanKind.INTERNAL),
+            (at_ms, ended),
+            attributes,
+            _error(result, attributes),
+            _links(command),
+        )
+
+    def _outcome(self, number: int, at_ms: int, command: Command) -> tuple[int | None, Result | None]:
+        """When a step ended, if it did, and with what."""
+        key = (Signal, command.number) if isinstance(command, journal.Awakeable) else (Completion, number)
+        if key in self._results:
+            return self._results[key]
+        return (at_ms if _is_instant(command) else None), None
+
+    def _child(
+        self,
+        span_id: str,
+        name: str,
+        kind: SpanKind,
+        times: tuple[int, int | None],
+        attributes: Attributes,
+        error: str,
+        links: tuple[Link, ...] = (),
+    ) -> Span:
+        start_ms = max(times[0], self._invocation.created_ms)
+        if self._invocation.completed_ms is not None:
+            start_ms = min(start_ms, max(self._invocation.completed_ms, self._invocation.created_ms))
+        return Span(
+            self._context.trace_id,
+            span_id,
+            invocation_span_id(self._invocation.id),
+            name,
+            kind,
+            start_ms,
+            self._end(start_ms, times[1]),
+            {**self._common, **attributes},
+            error,
+            links,
+        )
+
+    def _end(self, start_ms: int, end_ms: int | None) -> int | None:
+        """The end of a span inside the invocation's, never before its start: clocks may have gone back."""
+        completed = self._invocation.completed_ms
+        if completed is None:
+            return None if end_ms is None else max(start_ms, end_ms)
+        return max(start_ms, completed if end_ms is None else min(end_ms, completed))
+
+
+_KINDS: dict[type, SpanKind] = {
+    journal.Call: SpanKind.CLIENT,
+    journal.Attach: SpanKind.CLIENT,
+    journal.Send: SpanKind.PRODUCER,
+}
+
+
+def _is_instant(command: Command) -> bool:
+    """Whether the command is all there is: no notification follows."""
+    match command:
+        case journal.GetState():
+            return command.result is not None
+        case journal.GetStateKeys():
+            return command.numbers is not None
+        case journal.Awakeable():
+            return False
+        case _:
+            return not isinstance(command, journal.COMPLETABLE)
+
+
+def command_name(command: Command, field_name: FieldName | None = None) -> str:
+    """What the command is about, for people: the name of the run, the callee, the state entry, …"""
+    match command:
+        case journal.Run() | journal.Sleep():
+            return command.name
+        case journal.Call() | journal.Send():
+            return f"{command.service}/{command.handler}"
+        case (
+            journal.GetState()
+            | journal.SetState()
+            | journal.ClearState()
+            | journal.GetPromise()
+            | journal.PeekPromise()
+            | journal.CompletePromise()
+        ):
+            return (field_name(command) if field_name else None) or str(command.number)
+        case journal.Awakeable():
+            return str(command.number)
+        case _:
+            return ""
+
+
+def _details(invocation_id: bytes, command: Command) -> Attributes:
+    match command:
+        case journal.Call() | journal.Send() | journal.Attach() | journal.Cancel():
+            return {"restate.journal.command.invocation.id": invocation_id_text(command.invocation_id)}
+        case journal.Sleep():
+            return {"restate.journal.command.wake_at_ms": command.wake_at_ms}
+        case journal.Awakeable():
+            return {"restate.awakeable.id": awakeable_id_text(invocation_id, command.number)}
+        case journal.CompleteAwakeable():
+            return {"restate.awakeable.id": command.awakeable_id}
+        case _:
+            return {}
+
+
+def _links(command: Command) -> tuple[Link, ...]:
+    """A send links to the trace that it begins; a call needs no link, the callee is its child."""
+    if not isinstance(command, journal.Send):
+        return ()
+    return (Link(derived_trace_id(command.invocation_id), invocation_span_id(command.invocation_id)),)
+
+
+def _error(result: Result | None, attributes: dict[str, str | int | bool]) -> str:
+    """Adds error attributes where the result is a failure, and gives the text."""
+    if not isinstance(result, Failure):
+        return ""
+    attributes["error.type"] = result.detail_type or StatusCode.of(result.code).name
+    attributes["error.message"] = result.message
+    return f"{StatusCode.of(result.code).name}: {result.message}"
+
+
+def _failed(data: bytes | None, attributes: dict[str, str | int | bool]) -> str:
+    """The same for the Failed frame that ended an attempt, with the command it is about."""
+    if data is None:
+        return ""
+    failed = Failed.from_binary(data)
+    if failed.has_field("command"):
+        attributes["restate.journal.command.index"] = failed.command
+        attributes["restate.journal.command.type"] = failed.command_type
+        attributes["restate.journal.command.name"] = failed.command_name
+    return "" if failed.failure is None else _error(journal.failure_from_pb(failed.failure), attributes)
