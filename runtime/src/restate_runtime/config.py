@@ -1,0 +1,259 @@
+"""The runtime's settings: one table with unit, default, limits, environment variable and flag of each.
+
+Command-line help and `docs/reference/settings.md` are made from the table. A flag wins over the environment, the
+environment over the default. A value that makes no sense is an error that names the setting and where the value
+came from; nothing is rounded or guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from restate_protocol.errors import RestateError
+
+T = TypeVar("T")
+
+
+class SettingsError(RestateError):
+    """A setting has a value that makes no sense. The message names it and says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table.
+
+    Args:
+        name: name of the attribute of Settings.
+        unit: what its number counts; empty where it is no quantity.
+        default: used where neither flag nor environment variable is given.
+        doc: one or two sentences.
+        parse: gives the value of a text; raises ValueError saying what is allowed.
+    """
+
+    name: str
+    unit: str
+    default: Any
+    doc: str
+    parse: Callable[[str], Any]
+
+    @property
+    def flag(self) -> str:
+        """--db, --ingress-grpc-port, …"""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def env(self) -> str:
+        """RESTATE_DB, RESTATE_INGRESS_GRPC_PORT, …"""
+        return "RESTATE_" + self.name.upper()
+
+    @property
+    def default_text(self) -> str:
+        """The default as one would type it."""
+        return ",".join(self.default) if isinstance(self.default, tuple) else str(self.default)
+
+
+def _setting(default: T, unit: str, doc: str, parse: Callable[[str], T]) -> T:
+    value: T = field(default=default, metadata={"unit": unit, "doc": doc, "parse": parse})
+    return value
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
+            raise ValueError(f"give a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"give one of {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("give some text")
+    return text
+
+
+def _maybe_address(text: str) -> str:
+    if text and not re.fullmatch(r"(https?://)?[^\s/:]+:[0-9]{1,5}/?|(https?://)\[[^\s/]+\]:[0-9]{1,5}/?", text):
+        raise ValueError("give host:port or http://host:port")
+    return text
+
+
+def _header_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9._-]+\*?", name):
+            raise ValueError(f"{name!r} is no header name; give names, or prefixes that end in *, with commas between")
+        if name in NEVER_JOURNALED or name == "*":
+            raise ValueError(f"{name!r} may carry secrets and never reaches a journal; leave it out")
+    return names
+
+
+#: Headers that no setting brings into a journal.
+NEVER_JOURNALED = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
+
+_PORT = _whole(0, 65_535)
+_MS = _whole(1, 86_400_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the runtime runs with. See SETTINGS for what each means."""
+
+    db: str = _setting(
+        "restate.db", "", "File of the embedded SQLite database. Its folder must exist. One runtime per file.", _text
+    )
+    host: str = _setting(
+        "127.0.0.1", "", "Address that all ports listen on. There is no authentication: keep it private.", _text
+    )
+    ingress_grpc_port: int = _setting(8080, "port", "gRPC ingress. 0: any free port.", _PORT)
+    ingress_http_port: int = _setting(8081, "port", "HTTP ingress (Connect, JSON, gRPC-Web). 0: any free port.", _PORT)
+    admin_grpc_port: int = _setting(9070, "port", "Admin API, and where endpoints dial in. 0: any free port.", _PORT)
+    admin_http_port: int = _setting(9071, "port", "Health over HTTP. 0: any free port.", _PORT)
+    max_message_bytes: int = _setting(
+        33_554_432,
+        "bytes",
+        "The longest request, response, state entry or step result. Longer ones are refused, never cut.",
+        _whole(1_024, 1_073_741_824),
+    )
+    max_key_bytes: int = _setting(
+        1_024, "bytes", "The longest key of an object or workflow, and the longest idempotency key.", _whole(1, 65_536)
+    )
+    journal_headers: tuple[str, ...] = _setting(
+        (),
+        "",
+        "Request headers that reach the journal besides traceparent, tracestate, baggage and x-*. Commas between; "
+        "a name that ends in * is a prefix. authorization and cookie never do.",
+        _header_names,
+    )
+    timers_in_memory: int = _setting(
+        10_000,
+        "timers",
+        "How many of the next timers are kept in memory; the rest stay in the store.",
+        _whole(1, 10_000_000),
+    )
+    session_credits: int = _setting(
+        1_000,
+        "attempts",
+        "The most attempts given to one session at once. An endpoint may ask for fewer.",
+        _whole(1, 1_000_000),
+    )
+    delivery_timeout_ms: int = _setting(
+        5_000, "ms", "An attempt not acknowledged by its endpoint within this time is given to another session.", _MS
+    )
+    drain_grace_ms: int = _setting(
+        10_000, "ms", "On SIGTERM: how long what runs may finish. What is left runs again after the restart.", _MS
+    )
+    otlp_endpoint: str = _setting(
+        "",
+        "",
+        "Where traces are sent by OTLP over gRPC. Empty: OTEL_EXPORTER_OTLP_ENDPOINT, and nowhere if that is not set.",
+        _maybe_address,
+    )
+    trace_console: str = _setting(
+        "off", "", "on: prints the trace of each completed invocation to stderr.", _one_of("on", "off")
+    )
+    trace_queue: int = _setting(
+        10_000,
+        "invocations",
+        "How many invocations may wait for the export of their traces. When it is full, the exporter reads the store.",
+        _whole(1, 10_000_000),
+    )
+    trace_reexport_ms: int = _setting(
+        300_000,
+        "ms",
+        "After a start: exports the traces of invocations that completed within this time, again if need be. "
+        "Ids are equal, so a backend sees them once.",
+        _whole(0, 86_400_000),
+    )
+    log_format: str = _setting("console", "", "console for people, json for machines.", _one_of("console", "json"))
+    log_level: str = _setting(
+        "info", "", "The least important messages that are written.", _one_of("debug", "info", "warning", "error")
+    )
+
+
+SETTINGS: tuple[Setting, ...] = tuple(
+    Setting(one.name, one.metadata["unit"], one.default, one.metadata["doc"], one.metadata["parse"])
+    for one in fields(Settings)
+)
+
+
+def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
+    """The settings from flags and environment.
+
+    Args:
+        flags: texts by name of the setting; None: not given.
+        environ: the environment; an empty variable counts as not given.
+
+    Raises:
+        SettingsError: a value makes no sense, or a flag is of no known setting.
+    """
+    unknown = flags.keys() - {setting.name for setting in SETTINGS}
+    if unknown:
+        raise SettingsError(f"there is no setting {sorted(unknown)[0]!r}")
+    given: dict[str, Any] = {}
+    for setting in SETTINGS:
+        text = flags.get(setting.name)
+        source = setting.flag
+        if text is None:
+            text, source = environ.get(setting.env) or None, setting.env
+        if text is not None:
+            given[setting.name] = _parse(setting, text, source)
+    settings = Settings(**given)
+    _check_ports(settings)
+    return settings
+
+
+def _parse(setting: Setting, text: str, source: str) -> Any:
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        raise SettingsError(f"{source}={text!r} makes no sense: {error}") from None
+
+
+def _check_ports(settings: Settings) -> None:
+    taken: dict[int, str] = {}
+    for name in ("ingress_grpc_port", "ingress_http_port", "admin_grpc_port", "admin_http_port"):
+        port: int = getattr(settings, name)
+        flag = "--" + name.replace("_", "-")
+        if port and port in taken:
+            raise SettingsError(f"{flag} and {taken[port]} are both {port}; give each its own port")
+        taken[port] = flag
+
+
+def help_text(setting: Setting) -> str:
+    """One line for command-line help."""
+    unit = f" [{setting.unit}]" if setting.unit else ""
+    default = f" Default: {setting.default_text}." if setting.default_text else ""
+    return f"{setting.doc}{unit}{default} ({setting.env})"
+
+
+def markdown() -> str:
+    """The text of docs/reference/settings.md."""
+    lines = [
+        "# Settings of the runtime",
+        "",
+        "`restate-runtime start` and `restate-runtime dev` take each of these as a flag or as an environment variable.",
+        "A flag wins. A value that makes no sense stops the start with an error that names the setting.",
+        "",
+        "This page is made by `restate-runtime settings`.",
+        "",
+        "| flag | environment variable | default | unit | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    for one in SETTINGS:
+        default = f"`{one.default_text}`" if one.default_text else ""
+        doc = one.doc.replace("x-*", "`x-*`")
+        lines.append(f"| `{one.flag}` | `{one.env}` | {default} | {one.unit} | {doc} |")
+    return "\n".join(lines) + "\n"
