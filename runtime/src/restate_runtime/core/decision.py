@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from restate_protocol.journal import Result
+from restate_protocol.journal import Failure, Result
 
 from .records import Attempt, Deployment, Invocation, Timer
 
@@ -174,14 +174,14 @@ class StartAttempt:
     """Run attempt `epoch` with the first `journal_length` entries of the journal.
 
     Args:
-        entries: those entries where the core has them at hand, else the store has them.
+        entries: those entries.
     """
 
     invocation: Invocation
     epoch: int
     journal_length: int
     retry_count: int
-    entries: tuple[bytes, ...] | None = None
+    entries: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +240,28 @@ class AnswerResult:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerRefused:
+    """Submission `token` is not taken, and why. Nothing was written for it."""
+
+    token: int
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDone:
+    """What request `token` asked for is durable."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillLater:
+    """Kill this invocation too: a killed one waits for it."""
+
+    invocation_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """The invocation needs no memory any more: it is suspended, scheduled, paused or completed."""
 
@@ -260,7 +282,18 @@ class Report:
 
 
 Effect: TypeAlias = (
-    StartAttempt | NotifyAttempt | AckRun | AbortAttempt | ArmTimer | AnswerAccepted | AnswerResult | Forget | Report
+    StartAttempt
+    | NotifyAttempt
+    | AckRun
+    | AbortAttempt
+    | ArmTimer
+    | AnswerAccepted
+    | AnswerRefused
+    | AnswerDone
+    | AnswerResult
+    | KillLater
+    | Forget
+    | Report
 )
 
 

@@ -1,0 +1,143 @@
+"""How an invocation comes to be: accepted, scheduled, queued for its key, or started.
+
+Invariants: an invocation and its input are written together; for each key at most one exclusive invocation is
+neither scheduled nor queued, and the queue is first in, first out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from restate_protocol import journal as j
+from restate_protocol.services import HandlerMode
+from restate_protocol.status import StatusCode
+
+from .activation import activate
+from .decision import (
+    AnswerAccepted,
+    AnswerRefused,
+    AnswerResult,
+    ArmTimer,
+    CreateInvocation,
+    DeleteTimer,
+    Forget,
+    PutTimer,
+)
+from .failures import decode_result
+from .records import Invocation, Status, Timer, TimerKind
+from .target import Target
+from .turn import Turn, key_of
+from .world import Hot, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request for an invocation, wherever it comes from.
+
+    Args:
+        id: fresh or derived; see restate_protocol.ids.
+        execute_at_ms: when it is due; None or past: at once.
+        parent_id, parent_command, reply: the command of another invocation that asks, and whether it waits.
+    """
+
+    id: bytes
+    service: str
+    handler: str
+    key: str | None
+    payload: bytes
+    headers: j.Headers = ()
+    idempotency_key: str | None = None
+    execute_at_ms: int | None = None
+    parent_id: bytes | None = None
+    parent_command: int | None = None
+    reply: bool = False
+    traceparent: str = ""
+    tracestate: str = ""
+
+
+def submit(turn: Turn, request: Request, target: Target, token: int, wait: bool) -> None:
+    """A request from outside. `token` names whom to answer; `wait` whether it wants the result too."""
+    hot = turn.world.invocations.get(request.id)
+    if hot is None:
+        hot = accept(turn, request, target)
+        turn.effect(AnswerAccepted(token, request.id, new=True))
+    elif wait and hot.record.mode is HandlerMode.RUN:
+        message = f"workflow {request.service}/{request.key} was started already; attach to it for its result"
+        turn.effect(AnswerRefused(token, j.Failure(StatusCode.ALREADY_EXISTS, message)))
+        return
+    else:
+        turn.effect(AnswerAccepted(token, request.id, new=False))
+    if wait:
+        attach(turn, hot, token)
+
+
+def attach(turn: Turn, hot: Hot, token: int) -> None:
+    """Somebody outside waits for the result of an invocation."""
+    if hot.record.status is Status.COMPLETED:
+        turn.effect(AnswerResult(token, decode_result(hot.record.result)))
+        turn.effect(Forget(hot.record.id))
+    else:
+        hot.tokens.append(token)
+
+
+def accept(turn: Turn, request: Request, target: Target) -> Hot:
+    """A new invocation with its input."""
+    record = Invocation(
+        id=request.id,
+        service=request.service,
+        handler=request.handler,
+        key=request.key,
+        mode=target.mode,
+        created_ms=turn.now_ms,
+        scheduled_for_ms=request.execute_at_ms,
+        idempotency_key=request.idempotency_key,
+        parent_id=request.parent_id,
+        parent_command=request.parent_command,
+        reply=request.reply,
+        traceparent=request.traceparent,
+        tracestate=request.tracestate,
+        retention_ms=target.retention_ms(request.idempotency_key),
+    )
+    hot = Hot(record, target)
+    turn.world.invocations[request.id] = hot
+    turn.world.absent.discard(request.id)
+    turn.write(CreateInvocation(record))
+    entry = j.Input(request.payload, request.headers)
+    turn.append(hot, entry, j.encode(entry))
+    if request.execute_at_ms is not None and request.execute_at_ms > turn.now_ms:
+        _schedule(turn, hot, request.execute_at_ms)
+    else:
+        _admit(turn, hot)
+    return hot
+
+
+def _schedule(turn: Turn, hot: Hot, due_ms: int) -> None:
+    hot.record.status = Status.SCHEDULED
+    timer = Timer(due_ms, hot.record.id, 0, TimerKind.START)
+    turn.write(PutTimer(timer))
+    turn.effect(ArmTimer(timer))
+    turn.effect(Forget(hot.record.id))
+
+
+def due(turn: Turn, hot: Hot, timer: Timer) -> None:
+    """A scheduled invocation is due: it joins the queue of its key now, not earlier."""
+    turn.write(DeleteTimer(timer))
+    if hot.record.status is Status.SCHEDULED:
+        _admit(turn, hot)
+        turn.save(hot)
+
+
+def _admit(turn: Turn, hot: Hot) -> None:
+    """Starts the invocation, or queues it behind the holder of its key."""
+    record = hot.record
+    if record.mode is not HandlerMode.EXCLUSIVE:
+        activate(turn, hot)
+        return
+    record.queue_seq = turn.world.next_queue_seq
+    turn.world.next_queue_seq += 1
+    if turn.world.enqueue(key_of(record), record.id):
+        activate(turn, hot)
+    else:
+        record.status = Status.QUEUED
+        hot.phase = Phase.IDLE
+        turn.effect(Forget(record.id))

@@ -1,0 +1,160 @@
+"""What can happen to the core. Each event is about one invocation, its `subject`.
+
+`token` names a request from outside that wants an answer; the engine gives it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from restate_protocol import awaiting as aw
+from restate_protocol import journal as j
+from restate_protocol.gen.restate.protocol.v1 import session_pb
+
+from .acceptance import Request
+from .records import Timer
+from .target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """A request from outside.
+
+    Args:
+        derived: the id was derived, so an invocation with it may exist.
+        wait: the result is wanted too.
+    """
+
+    request: Request
+    target: Target
+    token: int
+    wait: bool
+    derived: bool
+
+    @property
+    def subject(self) -> bytes:
+        return self.request.id
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Somebody outside waits for the result."""
+
+    subject: bytes
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSaid:
+    """An attempt asks for something; `data` is the entry as it came."""
+
+    subject: bytes
+    epoch: int
+    entry: j.Entry
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RunProposed:
+    """An attempt has the result of a run."""
+
+    subject: bytes
+    epoch: int
+    command: int
+    result: j.Result
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSuspended:
+    subject: bytes
+    epoch: int
+    tree: aw.Awaiting
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    subject: bytes
+    epoch: int
+    frame: session_pb.Failed
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    subject: bytes
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLost:
+    """The session with the attempt died; `delivered` tells whether the endpoint had confirmed the attempt."""
+
+    subject: bytes
+    epoch: int
+    reason: str
+    delivered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    timer: Timer
+
+    @property
+    def subject(self) -> bytes:
+        return self.timer.invocation_id
+
+
+@dataclass(frozen=True, slots=True)
+class AwakeableCompleted:
+    """An awakeable is completed from outside."""
+
+    subject: bytes
+    number: int
+    result: j.Result
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    subject: bytes
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """`token` is None where a killed parent asks."""
+
+    subject: bytes
+    token: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """The runtime starts, and this invocation was active."""
+
+    subject: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """The retention of a completed invocation may be over."""
+
+    subject: bytes
+
+
+Event: TypeAlias = (
+    Submit
+    | Attach
+    | CommandSaid
+    | RunProposed
+    | AttemptSuspended
+    | AttemptFailed
+    | AttemptEnded
+    | AttemptLost
+    | TimerFired
+    | AwakeableCompleted
+    | Resume
+    | Kill
+    | Recover
+    | Expire
+)

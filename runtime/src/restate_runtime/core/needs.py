@@ -1,0 +1,128 @@
+"""What must be in memory before an event can be decided.
+
+The engine loads what is missing and asks again, because what is loaded may show that more is needed. Only an
+event whose needs are met is decided; so the core never waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from restate_protocol import ids
+from restate_protocol import journal as j
+from restate_protocol.errors import IdError
+from restate_protocol.services import HandlerMode
+
+from .events import (
+    Attach,
+    AttemptEnded,
+    AttemptFailed,
+    AttemptLost,
+    AwakeableCompleted,
+    CommandSaid,
+    Event,
+    Expire,
+    Kill,
+    Recover,
+    Resume,
+    Submit,
+    TimerFired,
+)
+from .turn import key_of
+from .world import Hot, Key, World
+
+
+@dataclass(frozen=True, slots=True)
+class NeedInvocation:
+    invocation_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NeedPromises:
+    key: Key
+
+
+Need: TypeAlias = NeedInvocation | NeedPromises
+
+_NONE: list[Need] = []
+
+
+def missing(world: World, event: Event) -> list[Need]:
+    """What is needed for the event and neither in memory nor known to be absent."""
+    match event:
+        case CommandSaid():
+            return _of_command(world, event)
+        case Submit():
+            return _invocations(world, [event.subject]) if event.derived else _NONE
+        case Attach() | TimerFired() | AwakeableCompleted() | Resume() | Expire():
+            return _invocations(world, [event.subject])
+        case Kill() | Recover():
+            return _invocations(world, [event.subject]) or _of_completion(world, event.subject)
+        case AttemptEnded() | AttemptFailed() | AttemptLost():
+            return _of_completion(world, event.subject)
+        case _:
+            return _NONE
+
+
+def _invocations(world: World, wanted: list[bytes]) -> list[Need]:
+    return [NeedInvocation(one) for one in wanted if one not in world.invocations and one not in world.absent]
+
+
+def _of_completion(world: World, invocation_id: bytes) -> list[Need]:
+    """Those who hear of the end of an invocation: its parent, its waiters, the next for its key."""
+    hot = world.invocations.get(invocation_id)
+    if hot is None:
+        return _NONE
+    record = hot.record
+    wanted = [waiter for waiter, _ in hot.waiters]
+    if record.reply and record.parent_id is not None:
+        wanted.append(record.parent_id)
+    if record.mode is HandlerMode.EXCLUSIVE and record.queue_seq is not None:
+        following = world.follower(key_of(record), record.id)
+        if following is not None:
+            wanted.append(following)
+    return _invocations(world, wanted) if wanted else _NONE
+
+
+def _of_command(world: World, event: CommandSaid) -> list[Need]:
+    match event.entry:
+        case j.Call() | j.Send():
+            return _invocations(world, _callee(event))
+        case j.Attach(invocation_id=target):
+            return _invocations(world, [target])
+        case j.CompleteAwakeable(awakeable_id=awakeable_id):
+            return _invocations(world, _owner(awakeable_id))
+        case j.GetPromise(number=number) | j.PeekPromise(number=number) | j.CompletePromise(number=number):
+            return _of_promise(world, world.invocations.get(event.subject), number)
+        case _:
+            return _NONE
+
+
+def _callee(event: CommandSaid) -> list[bytes]:
+    """What a call may find existing. A fresh child never exists, so it needs no look-up."""
+    entry = event.entry
+    if not isinstance(entry, j.Call | j.Send):
+        return []
+    if entry.idempotency_key:
+        return [entry.invocation_id]
+    if entry.key is not None and entry.invocation_id == ids.workflow_invocation_id(entry.service, entry.key):
+        return [entry.invocation_id]
+    return []
+
+
+def _owner(awakeable_id: str) -> list[bytes]:
+    try:
+        return [ids.parse_awakeable_id(awakeable_id)[0]]
+    except IdError:
+        return []
+
+
+def _of_promise(world: World, hot: Hot | None, number: int) -> list[Need]:
+    if hot is None or hot.record.key is None:
+        return _NONE
+    key = key_of(hot.record)
+    held = world.promises.get(key)
+    if held is None:
+        return [NeedPromises(key)]
+    return _invocations(world, [waiter for waiter, _ in held.promises.waiters.get(number, [])])

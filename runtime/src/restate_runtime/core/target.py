@@ -1,0 +1,36 @@
+"""What the core knows of a handler it starts: the contract's view and the deployment that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from restate_protocol.contract.model import Handler
+from restate_protocol.services import HandlerMode
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A handler of a deployment."""
+
+    service: str
+    handler: Handler
+    deployment_id: str
+    in_workflow: bool = False
+
+    @property
+    def mode(self) -> HandlerMode:
+        return self.handler.mode
+
+    def retention_ms(self, idempotency_key: str | None) -> int:
+        """How long a completed invocation is kept."""
+        if self.mode is HandlerMode.RUN:
+            return self.handler.workflow_retention_ms
+        if idempotency_key:
+            return self.handler.idempotency_retention_ms
+        return self.handler.journal_retention_ms
+
+
+# (service, handler, deployment id or None for the newest) -> the target, None where nobody serves it.
+Resolve: TypeAlias = Callable[[str, str, str | None], Target | None]

@@ -1,0 +1,162 @@
+"""What the core has in memory: live invocations, queues of keys, promises of workflows.
+
+It is a cache of the store plus what was decided and not yet committed. Everything in it can be rebuilt from the
+store by `load`; an invocation that is suspended, scheduled, queued, paused or completed may be dropped at any
+time after its last write was committed.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from restate_protocol import awaiting as aw
+from restate_protocol import journal as j
+
+from .records import Invocation, JournalRow, Promises, Status
+from .target import Target
+
+Key: TypeAlias = tuple[str, str]  # (service, key)
+
+_OK = j.Void()
+_FAILED = j.Failure(2, "")
+
+
+class Phase(enum.Enum):
+    """What goes on with a live invocation now."""
+
+    IDLE = "idle"  # nothing; may be dropped from memory
+    ATTEMPT = "attempt"  # an attempt was decided and has not ended
+    BACKING_OFF = "backing-off"  # waits for its next attempt
+
+
+@dataclass(slots=True)
+class Hot:
+    """A live invocation.
+
+    Args:
+        record: what the store keeps; changed in place.
+        target: the handler, None while no deployment serves it.
+        entries: the whole journal, as bytes.
+        commands: how many of the entries are commands.
+        open: commands without a completion, by number.
+        done: whether the completion of a command was a success, by number.
+        signals: the same for awakeables (int) and named signals (str).
+        output: the result, once the handler gave one and until the attempt ends.
+        tokens: submissions and attachments that wait for the result.
+        waiters: commands of other invocations that wait for the result, besides the parent's.
+        batch: number of the batch with its last write.
+    """
+
+    record: Invocation
+    target: Target | None
+    entries: list[bytes] = field(default_factory=list)
+    commands: int = 0
+    open: dict[int, j.Command] = field(default_factory=dict)
+    done: dict[int, bool] = field(default_factory=dict)
+    signals: dict[int | str, bool] = field(default_factory=dict)
+    output: j.Result | None = None
+    phase: Phase = Phase.IDLE
+    tokens: list[int] = field(default_factory=list)
+    waiters: list[tuple[bytes, int]] = field(default_factory=list)
+    batch: int = 0
+
+    def note(self, entry: j.Entry, data: bytes) -> int:
+        """Takes one more entry into the picture and gives its index."""
+        index = len(self.entries)
+        self.entries.append(data)
+        match entry:
+            case j.Completion(command=command, result=result):
+                self.open.pop(command, None)
+                self.done[command] = not isinstance(result, j.Failure)
+            case j.Signal(target=target, result=result):
+                self.signals[target] = not isinstance(result, j.Failure)
+            case _:
+                if isinstance(entry, j.COMPLETABLE):
+                    if self.commands not in self.done:
+                        self.open[self.commands] = entry
+                elif isinstance(entry, j.Output):
+                    self.output = entry.result
+                self.commands += 1
+        return index
+
+    def lookup(self, leaf: aw.Leaf) -> j.Result | None:
+        """The result a leaf of an await tree has, as far as success or failure goes."""
+        match leaf:
+            case aw.OnCommand(command=command):
+                success = self.done.get(command)
+            case aw.OnAwakeable(number=number):
+                success = self.signals.get(number)
+            case aw.OnSignal(name=name):
+                success = self.signals.get(name)
+        return None if success is None else (_OK if success else _FAILED)
+
+
+@dataclass(slots=True)
+class PromiseSet:
+    """The promises of one workflow, and the batch with their last write."""
+
+    promises: Promises
+    batch: int = 0
+
+
+@dataclass(slots=True)
+class World:
+    """Everything in memory.
+
+    Args:
+        queues: for each key that is held: the holder, then who waits for it, in order.
+        absent: ids that the store was just asked for and does not have.
+        batch: number of the batch being decided.
+    """
+
+    invocations: dict[bytes, Hot] = field(default_factory=dict)
+    queues: dict[Key, deque[bytes]] = field(default_factory=dict)
+    promises: dict[Key, PromiseSet] = field(default_factory=dict)
+    absent: set[bytes] = field(default_factory=set)
+    next_queue_seq: int = 1
+    batch: int = 1
+
+    def enqueue(self, key: Key, invocation_id: bytes) -> bool:
+        """Joins the queue of a key; True where that makes it the holder."""
+        queue = self.queues.get(key)
+        if queue is None:
+            self.queues[key] = deque((invocation_id,))
+            return True
+        queue.append(invocation_id)
+        return False
+
+    def dequeue(self, key: Key, invocation_id: bytes) -> bytes | None:
+        """Leaves the queue of a key; gives who is first in it now."""
+        queue = self.queues[key]
+        if queue[0] == invocation_id:
+            queue.popleft()
+        else:
+            queue.remove(invocation_id)
+        if queue:
+            return queue[0]
+        del self.queues[key]
+        return None
+
+    def follower(self, key: Key, invocation_id: bytes) -> bytes | None:
+        """Who gets the key when this invocation, its holder, lets go."""
+        queue = self.queues.get(key)
+        if queue is None or len(queue) < 2 or queue[0] != invocation_id:
+            return None
+        return queue[1]
+
+
+def load(
+    record: Invocation,
+    rows: list[JournalRow],
+    waiters: list[tuple[bytes, int]],
+    target: Target | None,
+) -> Hot:
+    """A live invocation from what the store has. An ACTIVE one comes back idle: its attempt is gone."""
+    hot = Hot(record, target, waiters=list(waiters))
+    if record.status is not Status.COMPLETED:
+        for row in rows:
+            hot.note(j.decode(row.entry), row.entry)
+    return hot

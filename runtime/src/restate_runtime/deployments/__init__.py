@@ -1,0 +1,1 @@
+"""Deployments: who serves what, and the sessions that take attempts there."""

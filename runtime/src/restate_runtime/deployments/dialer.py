@@ -1,0 +1,120 @@
+"""Dials endpoints over gRPC and keeps dialling: back-off while one is down, again at once after a good session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import structlog
+from restate_protocol.status import StatusCode
+
+from .errors import DeploymentError
+
+_log = structlog.get_logger(__name__)
+
+METHOD = "/restate.protocol.v1.Endpoint/Session"
+CONNECT_TIMEOUT_S = 5.0
+BACK_OFF_MIN_S = 0.05
+BACK_OFF_MAX_S = 2.0
+# Far above the longest value, because a message carries a batch.
+MESSAGE_BYTES_MAX = 128 << 20
+
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+Write = Callable[[bytes], Awaitable[object]]
+Talk = Callable[[Write, AsyncIterator[bytes]], Awaitable[None]]
+
+
+@asynccontextmanager
+async def dial(address: str) -> AsyncIterator[tuple[Write, AsyncIterator[bytes]]]:
+    """Opens a stream to an endpoint.
+
+    Raises:
+        DeploymentError: UNAVAILABLE, nobody answers at the address; or the peer is no endpoint.
+    """
+    channel = grpc.aio.insecure_channel(address, options=list(CHANNEL_OPTIONS))
+    try:
+        await _connect(channel, address)
+        call: Any = channel.stream_stream(METHOD)()
+        try:
+            yield call.write, _messages(call)
+        except grpc.aio.AioRpcError as error:
+            raise _explain(address, error) from error
+        finally:
+            call.cancel()
+    finally:
+        await channel.close()
+
+
+async def _connect(channel: grpc.aio.Channel, address: str) -> None:
+    try:
+        await asyncio.wait_for(channel.channel_ready(), CONNECT_TIMEOUT_S)
+    except TimeoutError:
+        message = f"nobody answers at {address}: is the endpoint running, and is that its port?"
+        raise DeploymentError(message, StatusCode.UNAVAILABLE) from None
+
+
+async def _messages(call: Any) -> AsyncIterator[bytes]:
+    while True:
+        message = await call.read()
+        if message is grpc.aio.EOF:
+            return
+        yield message
+
+
+def _explain(address: str, error: grpc.aio.AioRpcError) -> DeploymentError:
+    if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return DeploymentError(f"{address} speaks gRPC but is no service endpoint: it does not know {METHOD}")
+    return DeploymentError(f"{address}: {error.details() or error.code().name}", StatusCode.UNAVAILABLE)
+
+
+class Dialer:
+    """Keeps one session with an address open.
+
+    Args:
+        address: host:port.
+        talk: runs a session from hello to end; raises where it cannot be.
+    """
+
+    def __init__(self, address: str, talk: Talk) -> None:
+        self.address = address
+        self.last_error = ""
+        self._talk = talk
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to dial."""
+        self._task = asyncio.get_running_loop().create_task(self._dial_forever())
+
+    async def stop(self) -> None:
+        """Ends the session and dials no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _dial_forever(self) -> None:
+        delay_s = BACK_OFF_MIN_S
+        while True:
+            talked = asyncio.get_running_loop().time()
+            try:
+                async with dial(self.address) as (write, messages):
+                    self.last_error = ""
+                    await self._talk(write, messages)
+            except DeploymentError as error:
+                if str(error) != self.last_error:
+                    _log.warning("endpoint not reached", address=self.address, error=str(error))
+                self.last_error = str(error)
+            if asyncio.get_running_loop().time() - talked > BACK_OFF_MAX_S:
+                delay_s = BACK_OFF_MIN_S
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, BACK_OFF_MAX_S)

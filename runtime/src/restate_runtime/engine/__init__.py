@@ -1,0 +1,1 @@
+"""The shell around the core: decide, commit, act. The only place where time passes for invocations."""

@@ -1,0 +1,301 @@
+"""The engine: one loop that decides, commits what was decided, and then acts.
+
+Events are decided at once, one after the other, into the current batch. While one batch is being committed the
+next one fills: that is the group commit. Effects of a batch are performed after its commit, in order; if a
+commit fails nothing of it is acknowledged and the engine stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from restate_protocol import ids
+from restate_protocol import journal as j
+from restate_protocol.errors import IdError, TerminalError
+from restate_protocol.services import HandlerMode
+from restate_protocol.status import StatusCode
+
+from ..core.acceptance import Request
+from ..core.decision import Decision, Forget, Report
+from ..core.events import Attach, AwakeableCompleted, Event, Expire, Kill, Resume, Submit, TimerFired
+from ..core.failures import decode_result
+from ..core.machine import decide
+from ..core.needs import NeedInvocation, missing
+from ..core.records import Status, Timer
+from ..core.target import Resolve, Target
+from ..core.turn import Turn
+from ..core.world import Phase, World
+from ..deployments.dispatch import Dispatcher
+from ..store.base import Store, StoreError
+from .api import Accepted, Submission
+from .effects import Effects
+from .loading import Loader
+from .requests import Requests
+from .state_cache import StateCache
+from .timers import DEFAULT_IN_MEMORY_MAX, Timers
+
+# How often what is past its retention is looked for, and how much of it is removed at once.
+SWEEP_EVERY_S = 10.0
+SWEEP_MAX = 1_000
+
+
+class Engine:
+    """See the module. Implements EngineApi.
+
+    Args:
+        store: an open store.
+        dispatcher: takes attempts to endpoints.
+        resolve: gives the handler for a name.
+        clock: milliseconds since the epoch.
+        report: hears of what operators and traces want to know.
+        in_memory_timers_max: how many timers are held in memory.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        dispatcher: Dispatcher,
+        resolve: Resolve,
+        clock: Callable[[], int],
+        report: Callable[[Report], None],
+        in_memory_timers_max: int = DEFAULT_IN_MEMORY_MAX,
+    ) -> None:
+        self.world = World()
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._store = store
+        self._resolve = resolve
+        self._clock = clock
+        self._turn = Turn(self.world, clock(), resolve)
+        self._requests = Requests()
+        self._loader = Loader(self.world, store, resolve)
+        self._timers = Timers(store, clock, self._due, in_memory_timers_max)
+        self._states = StateCache()
+        self._dispatcher = dispatcher
+        self._effects = Effects(self, dispatcher, self._requests, self._timers, self._states, store, report)
+        self._held: dict[bytes, deque[Event]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._work = asyncio.Event()
+        self._flusher: asyncio.Task[None] | None = None
+        self._stopping = False
+        dispatcher.on_event(self.post)
+
+    # Life
+
+    async def start(self) -> None:
+        """Takes up the work that a store has: queues of keys, timers, active invocations."""
+        from .recovery import recover
+
+        self._flusher = self._spawn(self._flush_forever())
+        await recover(self, self._store)
+        await self._timers.open()
+        self._spawn(self._sweep_forever())
+
+    async def stop(self) -> None:
+        """Commits what is decided, and decides nothing more."""
+        self._stopping = True
+        self._timers.close()
+        self._work.set()
+        if self._flusher is not None:
+            await asyncio.wait((self._flusher, self.failed), return_when=asyncio.FIRST_COMPLETED)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._requests.fail_all("the runtime is stopping; ask again")
+
+    # Events
+
+    def post(self, event: Event) -> None:
+        """Decides an event, now or as soon as what it needs is in memory; events of one subject keep their order."""
+        held = self._held.get(event.subject)
+        if held is not None:
+            held.append(event)
+        elif missing(self.world, event):
+            self._held[event.subject] = deque((event,))
+            self._spawn(self._load_and_decide(event.subject))
+        else:
+            self._decide(event)
+
+    def _decide(self, event: Event) -> None:
+        if self.failed.done():
+            return
+        self._turn.now_ms = self._clock()
+        try:
+            decide(self._turn, event)
+        except Exception as error:
+            # What is half decided must not be committed: the store is the truth, and a restart reads it.
+            self._turn.out = Decision()
+            self._fail(error)
+            raise
+        self._work.set()
+
+    async def _load_and_decide(self, subject: bytes) -> None:
+        held = self._held[subject]
+        while held:
+            event = held[0]
+            loaded: set[bytes] = set()
+            while needs := missing(self.world, event):
+                loaded.update(need.invocation_id for need in needs if isinstance(need, NeedInvocation))
+                await self._loader.load(needs)
+            self._decide(event)
+            held.popleft()
+            self.world.absent -= loaded
+            self._turn.out.effects.extend(Forget(one) for one in loaded)
+        del self._held[subject]
+
+    def _due(self, timer: Timer) -> None:
+        self.post(TimerFired(timer))
+
+    # Commit, then act
+
+    async def _flush_forever(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            out = self._turn.out
+            if not out.writes and not out.effects:
+                if self._stopping:
+                    return
+                continue
+            self._turn.out = Decision()
+            batch = self.world.batch
+            self.world.batch += 1
+            if out.writes:
+                try:
+                    await self._store.commit(out.writes)
+                except StoreError as error:
+                    self._fail(error)
+                    return
+                self._states.apply(out.writes)
+            for effect in out.effects:
+                self._effects.perform(effect, batch)
+            if self._stopping:
+                self._work.set()
+
+    def _fail(self, error: BaseException) -> None:
+        """Nothing is acknowledged any more; whoever runs the engine hears of it through `failed`."""
+        self._requests.fail_all(f"the runtime failed, nothing was recorded: {error}")
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            for invocation_id in await self._store.expired(self._clock(), SWEEP_MAX):
+                self.post(Expire(invocation_id))
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self._fail(error)
+
+    # EngineApi
+
+    async def submit(self, submission: Submission, *, wait: bool) -> Accepted:
+        target = self._resolve(submission.service, submission.handler, None)
+        if target is None:
+            message = f"no deployment serves {submission.service}/{submission.handler}"
+            raise TerminalError(message, code=StatusCode.UNIMPLEMENTED)
+        self._check_running()
+        invocation_id, derived = self._id_for(submission, target)
+        token, accepted = self._requests.open(wait=wait)
+        request = Request(
+            id=invocation_id,
+            service=submission.service,
+            handler=submission.handler,
+            key=submission.key,
+            payload=submission.payload,
+            headers=submission.headers,
+            idempotency_key=submission.idempotency_key or None,
+            execute_at_ms=None if submission.delay_ms is None else self._clock() + submission.delay_ms,
+            traceparent=submission.traceparent,
+            tracestate=submission.tracestate,
+        )
+        self.post(Submit(request, target, token, wait, derived))
+        return await self._first_answer(token, accepted)
+
+    async def attach(self, invocation_id: bytes) -> Accepted:
+        self._check_running()
+        token, accepted = self._requests.open(wait=True)
+        self.post(Attach(invocation_id, token))
+        return await self._first_answer(token, accepted)
+
+    async def output(self, invocation_id: bytes) -> j.Result | None:
+        record = await self._store.invocation(invocation_id)
+        if record is None:
+            message = f"{ids.invocation_id_text(invocation_id)} is unknown: it never was, or its retention is over"
+            raise TerminalError(message, code=StatusCode.NOT_FOUND)
+        return decode_result(record.result) if record.status is Status.COMPLETED else None
+
+    async def complete_awakeable(self, awakeable_id: str, result: j.Result) -> None:
+        try:
+            invocation_id, number = ids.parse_awakeable_id(awakeable_id)
+        except IdError as error:
+            raise TerminalError(str(error), code=StatusCode.INVALID_ARGUMENT) from None
+        self._check_running()
+        token, done = self._requests.open(wait=False)
+        self.post(AwakeableCompleted(invocation_id, number, result, token))
+        await done
+
+    async def resume(self, invocation_id: bytes) -> None:
+        self._check_running()
+        token, done = self._requests.open(wait=False)
+        self.post(Resume(invocation_id, token))
+        await done
+
+    async def kill(self, invocation_id: bytes) -> None:
+        self._check_running()
+        token, done = self._requests.open(wait=False)
+        self.post(Kill(invocation_id, token))
+        await done
+
+    def live_status(self, invocation_id: bytes) -> str | None:
+        """ready, running or backing-off for an active invocation; None for any other."""
+        hot = self.world.invocations.get(invocation_id)
+        if hot is None or hot.record.status is not Status.ACTIVE:
+            return None
+        if hot.phase is Phase.BACKING_OFF:
+            return "backing-off"
+        return "running" if self._dispatcher.is_running(invocation_id) else "ready"
+
+    def _check_running(self) -> None:
+        if self._stopping or self.failed.done():
+            raise TerminalError("the runtime is stopping; ask again", code=StatusCode.UNAVAILABLE)
+
+    async def _first_answer(self, token: int, accepted: asyncio.Future[Accepted]) -> Accepted:
+        try:
+            return await accepted
+        except asyncio.CancelledError:
+            self.release(token, None)
+            raise
+
+    def release(self, token: int, invocation_id: bytes | None) -> None:
+        """Whoever holds the token does not wait any more."""
+        self._requests.drop(token)
+        hot = None if invocation_id is None else self.world.invocations.get(invocation_id)
+        if hot is not None:
+            with contextlib.suppress(ValueError):
+                hot.tokens.remove(token)
+
+    def _id_for(self, submission: Submission, target: Target) -> tuple[bytes, bool]:
+        if target.mode is HandlerMode.RUN:
+            return ids.workflow_invocation_id(submission.service, submission.key or ""), True
+        if submission.idempotency_key:
+            derived = ids.idempotent_invocation_id(
+                submission.service, submission.handler, submission.key, submission.idempotency_key
+            )
+            return derived, True
+        return ids.fresh_invocation_id(self._clock(), os.urandom(10)), False

@@ -1,0 +1,104 @@
+"""Timers in memory: the next ones that are due, and no more than a limit of them.
+
+Invariant: every timer of the store that is not later than the horizon is in memory; those after it are read when
+the ones before have fired. Retries are only in memory: their time is in the invocation's record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+
+from ..core.records import Timer, TimerKind
+from ..store.base import Store
+
+DEFAULT_IN_MEMORY_MAX = 100_000
+
+# The wall clock may jump; look at it at least this often while something is due later.
+_LOOK_EVERY_S = 1.0
+
+
+class Timers:
+    """Fires each timer once it is due by the wall clock, never before.
+
+    Args:
+        store: has all timers but retries.
+        clock: milliseconds since the epoch.
+        fire: takes a timer that is due. It may be told twice of one.
+        in_memory_max: how many timers are held in memory, at least 1.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], int],
+        fire: Callable[[Timer], None],
+        in_memory_max: int = DEFAULT_IN_MEMORY_MAX,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._fire = fire
+        self._limit = max(1, in_memory_max)
+        self._heap: list[Timer] = []
+        self._retries: list[Timer] = []
+        self._horizon: Timer | None = None  # None: everything is in memory
+        self._wake: asyncio.TimerHandle | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        """Reads the first timers."""
+        await self._read(None)
+
+    def close(self) -> None:
+        """Fires nothing any more."""
+        self._closed = True
+        if self._wake is not None:
+            self._wake.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def arm(self, timer: Timer) -> None:
+        """A timer was committed (or is a retry)."""
+        if timer.kind is TimerKind.RETRY:
+            heapq.heappush(self._retries, timer)
+        elif self._horizon is None or timer <= self._horizon:
+            heapq.heappush(self._heap, timer)
+            if len(self._heap) > 2 * self._limit:
+                self._shrink()
+        self._schedule()
+
+    def _shrink(self) -> None:
+        self._heap = heapq.nsmallest(self._limit, self._heap)
+        self._horizon = self._heap[-1]
+
+    async def _read(self, after: Timer | None) -> None:
+        timers = await self._store.timers(after, self._limit)
+        for timer in timers:
+            heapq.heappush(self._heap, timer)
+        self._horizon = timers[-1] if len(timers) == self._limit else None
+        self._reading = None
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._closed:
+            return
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        if not self._heap and self._horizon is not None and self._reading is None:
+            self._reading = asyncio.get_running_loop().create_task(self._read(self._horizon))
+        due_ms = min((heap[0].due_ms for heap in (self._heap, self._retries) if heap), default=None)
+        if due_ms is None:
+            return
+        delay_s = min(max(0.0, (due_ms - self._clock()) / 1000), _LOOK_EVERY_S)
+        self._wake = asyncio.get_running_loop().call_later(delay_s, self._look)
+
+    def _look(self) -> None:
+        self._wake = None
+        now_ms = self._clock()
+        for heap in (self._heap, self._retries):
+            while heap and heap[0].due_ms <= now_ms:
+                self._fire(heapq.heappop(heap))
+        self._schedule()
