@@ -1,0 +1,120 @@
+"""Keys: one exclusive handler at a time, first in, first out, whatever happens to those in the queue."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from restate_protocol import awaiting as aw
+from restate_protocol import journal as j
+from restate_runtime.core import decision as d
+from restate_runtime.core import events as ev
+from restate_runtime.core.records import Status, Timer, TimerKind
+from restate_runtime.core.world import Phase
+
+from tests.core.harness import Bench, only
+
+
+def test_the_second_waits_for_the_first() -> None:
+    bench = Bench()
+    first, _ = bench.submit("t.Object", "Do", "k")
+    second, out = bench.submit("t.Object", "Do", "k")
+    assert bench.hot(second).record.status is Status.QUEUED
+    assert not only(d.StartAttempt, out.effects)
+    out = bench.end(first)
+    assert [one.invocation.id for one in only(d.StartAttempt, out.effects)] == [second]
+    bench.end(second)
+    assert bench.world.queues == {}
+
+
+def test_other_keys_and_shared_handlers_do_not_wait() -> None:
+    bench = Bench()
+    bench.submit("t.Object", "Do", "k")
+    for name, key in (("Do", "other"), ("Look", "k")):
+        _, out = bench.submit("t.Object", name, key)
+        assert only(d.StartAttempt, out.effects)
+
+
+def test_the_key_is_held_through_suspension_back_off_and_pause() -> None:
+    bench = Bench()
+    first, _ = bench.submit("t.Object", "Do", "k")
+    second, _ = bench.submit("t.Object", "Do", "k")
+    bench.say(first, j.Sleep(bench.now_ms + 1))
+    bench.do(ev.AttemptSuspended(first, 1, aw.OnCommand(1)))
+    assert bench.hot(second).record.status is Status.QUEUED
+    bench.do(ev.TimerFired(Timer(bench.now_ms + 1, first, 1, TimerKind.SLEEP)))
+    bench.fail(first)
+    assert bench.hot(second).record.status is Status.QUEUED
+    bench.do(ev.Resume(first, 5))
+    bench.fail(first, behavior=1)
+    assert bench.hot(second).record.status is Status.QUEUED
+
+
+def test_a_killed_one_leaves_the_queue_and_the_holder_keeps_the_key() -> None:
+    bench = Bench()
+    first, _ = bench.submit("t.Object", "Do", "k")
+    second, _ = bench.submit("t.Object", "Do", "k")
+    third, _ = bench.submit("t.Object", "Do", "k")
+    out = bench.do(ev.Kill(second, 5))
+    assert not only(d.StartAttempt, out.effects)
+    out = bench.end(first)
+    assert [one.invocation.id for one in only(d.StartAttempt, out.effects)] == [third]
+
+
+def test_a_delayed_one_joins_the_queue_when_it_is_due() -> None:
+    bench = Bench()
+    delayed, _ = bench.submit("t.Object", "Do", "k", delay_ms=10, wait=False)
+    now, out = bench.submit("t.Object", "Do", "k")
+    assert only(d.StartAttempt, out.effects)
+    bench.now_ms += 10
+    bench.do(ev.TimerFired(Timer(bench.now_ms, delayed, 0, TimerKind.START)))
+    assert bench.hot(delayed).record.status is Status.QUEUED
+    out = bench.end(now)
+    assert [one.invocation.id for one in only(d.StartAttempt, out.effects)] == [delayed]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["submit", "end", "fail", "kill", "suspend", "fire"]), st.integers(0, 5))))
+def test_at_most_one_holds_a_key_and_order_is_kept(steps: list[tuple[str, int]]) -> None:
+    bench = Bench()
+    submitted: list[bytes] = []
+    started: list[bytes] = []
+
+    def note(out: d.Decision) -> None:
+        for one in only(d.StartAttempt, out.effects):
+            if one.invocation.id not in started:
+                started.append(one.invocation.id)
+
+    for step, which in steps:
+        live = [one for one in submitted if bench.hot(one).record.status is not Status.COMPLETED]
+        if step == "submit":
+            invocation_id, out = bench.submit("t.Object", "Do", "k")
+            submitted.append(invocation_id)
+            note(out)
+        elif live:
+            note(_step(bench, step, live[which % len(live)]))
+        holders = [
+            one for one in submitted if bench.hot(one).record.status in (Status.ACTIVE, Status.SUSPENDED, Status.PAUSED)
+        ]
+        assert len(holders) <= 1
+        waiting = [one for one in submitted if bench.hot(one).record.status is Status.QUEUED]
+        assert list(bench.world.queues.get(("t.Object", "k"), ())) == holders + waiting
+    assert started == [one for one in submitted if one in started]
+
+
+def _step(bench: Bench, step: str, invocation_id: bytes) -> d.Decision:
+    hot = bench.hot(invocation_id)
+    if step == "kill":
+        return bench.do(ev.Kill(invocation_id, 99))
+    if step == "fire" and hot.record.status is Status.SUSPENDED:
+        return bench.do(ev.TimerFired(Timer(0, invocation_id, hot.commands - 1, TimerKind.SLEEP)))
+    if hot.phase is not Phase.ATTEMPT:
+        return d.Decision()
+    if step == "end":
+        return bench.end(invocation_id)
+    if step == "fail":
+        bench.fail(invocation_id)
+        return bench.do(ev.Resume(invocation_id, 98))
+    if step == "suspend":
+        number = hot.commands
+        bench.say(invocation_id, j.Sleep(bench.now_ms))
+        return bench.do(ev.AttemptSuspended(invocation_id, hot.record.epoch, aw.OnCommand(number)))
+    return d.Decision()
