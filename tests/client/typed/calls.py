@@ -1,0 +1,83 @@
+# ruff: noqa: PGH003 - the checkers name their errors differently
+"""What type checkers must see in calls through generated clients. Never run; `test_typing.py` checks it.
+
+Each `# type: ignore` marks a mistake that must be an error: an unused one fails the check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, Generic, TypeVar, assert_type
+
+from restate_client.connection import Connection
+from restate_client.handles import BlockingSendHandle, SendHandle
+from restate_client.stub import Client, Method
+from restate_client.sync import BlockingConnection
+from restate_protocol.callers import Caller, ContextCaller
+from restate_protocol.futures import DurableFuture
+from restate_protocol.handles import InvocationHandle
+from restate_protocol.services import HandlerDescriptor, HandlerMode
+
+
+class Question:
+    pass
+
+
+class Answer:
+    pass
+
+
+C = TypeVar("C", bound=Caller)
+
+_ASK = HandlerDescriptor("quiz.v1.Quiz", "Ask", "ask", HandlerMode.SERVICE, Question, Answer)
+
+
+class QuizClient(Client[C], Generic[C]):
+    @property
+    def ask(self) -> Method[C, Question, Answer]:
+        return self._method(_ASK)
+
+
+class AContext(ContextCaller):
+    """Stands for a generated context: a subclass of the tag."""
+
+
+async def in_a_handler(ctx: AContext, tag: ContextCaller) -> None:
+    assert_type(QuizClient(ctx).ask(Question()), DurableFuture[Answer])
+    assert_type(QuizClient(tag).ask(Question()), DurableFuture[Answer])
+    assert_type(await QuizClient(ctx).ask(Question(), idempotency_key="1", headers={"x-a": "b"}), Answer)
+    sent = QuizClient(ctx).ask.send(Question(), delay=timedelta(minutes=1))
+    assert_type(sent, DurableFuture[InvocationHandle[Answer]])
+    assert_type((await sent).invocation_id, str)
+    QuizClient(ctx).ask(Question(), timeout=timedelta(seconds=1))  # type: ignore
+    QuizClient(ctx).ask(Answer())  # type: ignore
+    QuizClient(ctx).ask.send(Answer())  # type: ignore
+    QuizClient(ctx).ask(request=Question())  # type: ignore
+
+
+async def on_a_connection(connection: Connection) -> None:
+    coroutine: Coroutine[Any, Any, Answer] = QuizClient(connection).ask(Question())
+    assert_type(await coroutine, Answer)
+    assert_type(await QuizClient(connection).ask(Question(), timeout=timedelta(seconds=1)), Answer)
+    handle = await QuizClient(connection).ask.send(Question(), idempotency_key="1")
+    assert_type(handle, SendHandle[Answer])
+    assert_type(await handle.attach(), Answer)
+    assert_type(await handle.output(), Answer | None)
+    QuizClient(connection).ask("no message")  # type: ignore
+    QuizClient(connection).ask.send("no message")  # type: ignore
+    QuizClient(connection).ask(Question(), delay=timedelta(seconds=1))  # type: ignore
+
+
+def on_a_blocking_connection(connection: BlockingConnection) -> None:
+    assert_type(QuizClient(connection).ask(Question()), Answer)
+    handle = QuizClient(connection).ask.send(Question(), delay=timedelta(minutes=1))
+    assert_type(handle, BlockingSendHandle[Answer])
+    assert_type(handle.attach(), Answer)
+    assert_type(handle.output(), Answer | None)
+    QuizClient(connection).ask(Answer())  # type: ignore
+    QuizClient(connection).ask.send(Answer())  # type: ignore
+
+
+def on_nothing() -> None:
+    QuizClient("localhost:8080")  # type: ignore
