@@ -1,0 +1,27 @@
+"""Starts a payment, plays the provider's webhook and waits for the result: `python client.py pay-1 1000`."""
+
+import asyncio
+import sys
+
+import restate_client
+from gen.payment.v1.payment_pb import PaymentRequest, PaymentWebhookRequest, StatusRequest
+from gen.payment.v1.payment_restate import PaymentClient
+
+
+async def main(payment_id: str, amount: str) -> None:
+    async with restate_client.connect("localhost:8080") as restate:
+        payment = PaymentClient(restate)
+        request = PaymentRequest(id=payment_id, account="DE02", amount=int(amount), email="ada@example.com")
+        handle = await payment.run.send(request)
+        print(handle.status.name, handle.invocation_id)
+
+        await payment.payment_webhook(PaymentWebhookRequest(id=payment_id, account="DE02"))
+        try:
+            print((await handle.attach()).result)
+        except restate_client.TerminalError as error:
+            print(error)
+        print((await payment.status(StatusRequest(id=payment_id))).status)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
