@@ -27,6 +27,8 @@ from .ports import Deployments, LiveStatus, Operations
 from .reading import Reading
 
 SERVICE = "restate.admin.v1.Admin"
+#: Trailing metadata of every error, so that a caller can tell our UNAVAILABLE from that of a dead connection.
+ERROR_SOURCE = "restate-error-source"
 
 Req = TypeVar("Req", bound=Message[Any])
 Context: TypeAlias = grpc.aio.ServicerContext[bytes, bytes]
@@ -154,5 +156,5 @@ def _explain(error: Exception) -> tuple[StatusCode, str]:
 
 
 async def _abort(context: Context, code: StatusCode, message: str) -> NoReturn:
-    await context.abort(_CODES[int(code)], message)
+    await context.abort(_CODES[int(code)], message, ((ERROR_SOURCE, "admin"),))
     raise AssertionError("abort raises")

@@ -1,0 +1,1 @@
+"""The commands: `restate-runtime` (runtime.py) runs, `restate-cli` (operator.py) operates."""

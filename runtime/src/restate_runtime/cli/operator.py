@@ -1,0 +1,298 @@
+"""restate-cli: sees and steers a running runtime, over its admin gRPC port and nothing else.
+
+Exit codes: 0 done; 1 refused by the runtime; 2 wrong usage; 3 nobody answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import typer
+from protobuf import Message
+from restate_protocol.gen.restate.admin.v1 import admin_pb as pb
+
+from restate_runtime.telemetry.tree import TreeSpan
+
+from .admin_client import AdminClient, CliError, Res
+from .output import as_json, note, show_error, show_json, show_pairs, show_table, show_tree, time_text
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+app = typer.Typer(
+    help="Sees and steers a running runtime.",
+    epilog="Exit codes: 0 done, 1 refused by the runtime, 2 wrong usage, 3 nobody answers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+deployments = typer.Typer(help="Code that serves services.", no_args_is_help=True)
+invocations = typer.Typer(help="What runs, waits, failed or is done.", no_args_is_help=True)
+app.add_typer(deployments, name="deployments")
+app.add_typer(invocations, name="invocations")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="inv_…")]
+
+
+@app.callback()
+def connect(
+    context: typer.Context,
+    admin: Annotated[
+        str, typer.Option("--admin", envvar="RESTATE_ADMIN", help="host:port of the runtime's admin gRPC port.")
+    ] = "localhost:9070",
+) -> None:
+    """Sees and steers a running runtime."""
+    context.obj = admin
+
+
+def explained(command: Callable[P, T]) -> Callable[P, T]:
+    """Turns a CliError into lines on stderr and an exit code."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except CliError as error:
+            show_error(str(error), error.hint)
+            raise typer.Exit(error.exit_code) from None
+
+    return run
+
+
+def call(context: typer.Context, method: str, request: Message[Any], response: type[Res]) -> Res:
+    """Calls the admin API that the context names."""
+    with AdminClient(context.obj) as client:
+        return client.call(method, request, response)
+
+
+@deployments.command("register")
+@explained
+def register(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(help="host:port of a service endpoint.")],
+    force: Annotated[bool, typer.Option("--force", help="Even if it would break live journals or state.")] = False,
+    as_json_: Json = False,
+) -> None:
+    """Registers the services of an endpoint; new invocations go to them."""
+    request = pb.RegisterDeploymentRequest(address=address, force=force)
+    answer = call(context, "RegisterDeployment", request, pb.RegisterDeploymentResponse)
+    if as_json_:
+        show_json(as_json(answer))
+        return
+    one = answer.deployment or pb.Deployment()
+    note(f"{'registered' if answer.created else 'was registered already:'} {one.id}")
+    show_table(("SERVICE", "KIND", "HANDLERS"), [_service_row(service) for service in one.services])
+
+
+@deployments.command("list")
+@explained
+def list_deployments(context: typer.Context, as_json_: Json = False) -> None:
+    """Lists all deployments, in the order of registration."""
+    answer = call(context, "ListDeployments", pb.ListDeploymentsRequest(), pb.ListDeploymentsResponse)
+    if as_json_:
+        show_json([as_json(one) for one in answer.deployments])
+        return
+    show_table(
+        ("ID", "ADDRESS", "VERSION", "SERVICES", "SESSIONS", "CREATED", "LAST ERROR"),
+        [_deployment_row(one) for one in answer.deployments],
+    )
+    if not answer.deployments:
+        note("There is none yet. Register one with: restate-cli deployments register host:9080")
+
+
+@invocations.command("list")
+@explained
+def list_invocations(
+    context: typer.Context,
+    service: Annotated[str, typer.Option(help="Full name of a service.")] = "",
+    status: Annotated[
+        str,
+        typer.Option(help="scheduled, queued, active, ready, running, backing-off, suspended, paused or completed."),
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many, newest first.")] = 100,
+    as_json_: Json = False,
+) -> None:
+    """Lists invocations, newest first."""
+    request = pb.ListInvocationsRequest(service=service, status=status, limit=limit)
+    answer = call(context, "ListInvocations", request, pb.ListInvocationsResponse)
+    if as_json_:
+        show_json([as_json(one) for one in answer.invocations])
+        return
+    show_table(
+        ("ID", "TARGET", "STATUS", "CREATED", "RETRIES", "ERROR"),
+        [_invocation_row(one) for one in answer.invocations],
+    )
+
+
+@invocations.command("get")
+@explained
+def get_invocation(context: typer.Context, id: Id, as_json_: Json = False) -> None:
+    """Shows one invocation."""
+    answer = call(context, "GetInvocation", pb.GetInvocationRequest(id=id), pb.GetInvocationResponse)
+    one = answer.invocation or pb.Invocation()
+    if as_json_:
+        show_json(as_json(one))
+        return
+    show_pairs(_invocation_pairs(one))
+    if one.status == "paused":
+        note(f"It waits for you. Mend the cause, then: restate-cli invocations resume {one.id}")
+
+
+@invocations.command("journal")
+@explained
+def journal(context: typer.Context, id: Id, as_json_: Json = False) -> None:
+    """Shows the journal of an invocation, payloads decoded."""
+    answer = call(context, "GetJournal", pb.GetJournalRequest(id=id), pb.GetJournalResponse)
+    if as_json_:
+        show_json([{**as_json(one), "json": json.loads(one.json)} for one in answer.entries])
+        return
+    show_table(
+        ("#", "TIME", "TYPE", "COMMAND", "NAME", "CONTENT"),
+        [
+            (
+                str(one.index),
+                time_text(one.at_ms),
+                one.type,
+                str(one.command) if one.has_field("command") else "",
+                one.name,
+                one.json,
+            )
+            for one in answer.entries
+        ],
+    )
+
+
+@invocations.command("trace")
+@explained
+def trace(context: typer.Context, id: Id, as_json_: Json = False) -> None:
+    """Shows the trace of an invocation and of what it called, as a tree with durations."""
+    answer = call(context, "GetTrace", pb.GetTraceRequest(id=id), pb.GetTraceResponse)
+    if as_json_:
+        show_json([as_json(one) for one in answer.spans])
+        return
+    show_tree(_tree_span(one) for one in answer.spans)
+
+
+@invocations.command("resume")
+@explained
+def resume(context: typer.Context, id: Id, as_json_: Json = False) -> None:
+    """Starts a paused invocation again, or one that backs off at once."""
+    call(context, "ResumeInvocation", pb.ResumeInvocationRequest(id=id), pb.ResumeInvocationResponse)
+    _done(id, "resumed", as_json_)
+
+
+@invocations.command("kill")
+@explained
+def kill(context: typer.Context, id: Id, as_json_: Json = False) -> None:
+    """Ends an invocation with ABORTED, without running any of its code. What it sent one way goes on."""
+    call(context, "KillInvocation", pb.KillInvocationRequest(id=id), pb.KillInvocationResponse)
+    _done(id, "killed", as_json_)
+
+
+def _done(id: str, what: str, as_json_: bool) -> None:
+    if as_json_:
+        show_json({"id": id, "done": what})
+    else:
+        print(f"{what} {id}")
+
+
+def _service_row(one: pb.Service) -> tuple[str, ...]:
+    handlers = ", ".join(_handler_text(handler) for handler in one.handlers)
+    return one.name, one.kind, handlers
+
+
+def _handler_text(one: pb.Handler) -> str:
+    marks = [mark for mark in (one.mode if one.mode in ("shared", "run") else "", "private" * one.private) if mark]
+    return f"{one.name} ({', '.join(marks)})" if marks else one.name
+
+
+def _deployment_row(one: pb.Deployment) -> tuple[str, ...]:
+    return (
+        one.id,
+        one.address or "(dials in)",
+        one.version_label,
+        ", ".join(service.name for service in one.services),
+        str(one.sessions),
+        time_text(one.created_at_ms),
+        one.last_error,
+    )
+
+
+def _target(one: pb.Invocation) -> str:
+    middle = f"{one.key}/" if one.has_field("key") else ""
+    return f"{one.service}/{middle}{one.handler}"
+
+
+def _invocation_row(one: pb.Invocation) -> tuple[str, ...]:
+    error = one.error or one.last_failure
+    return (
+        one.id,
+        _target(one),
+        one.status,
+        time_text(one.created_at_ms),
+        str(one.retry_count),
+        f"{error.code}: {error.message}" if error else "",
+    )
+
+
+def _invocation_pairs(one: pb.Invocation) -> list[tuple[str, str]]:
+    return [
+        ("id", one.id),
+        ("target", _target(one)),
+        ("status", one.status),
+        ("created", time_text(one.created_at_ms)),
+        *((name, _time(one, field)) for name, field in _TIMES),
+        ("deployment", one.deployment_id),
+        ("attempts", str(one.epoch)),
+        ("failed attempts", str(one.retry_count)),
+        ("last failure", _error_text(one.last_failure)),
+        ("error", _error_text(one.error)),
+        ("idempotency key", one.idempotency_key),
+        ("called by", one.parent_id),
+        ("trace", one.trace_id),
+    ]
+
+
+_TIMES = (
+    ("scheduled for", "scheduled_for_ms"),
+    ("next attempt", "next_retry_at_ms"),
+    ("completed", "completed_at_ms"),
+    ("kept until", "expires_at_ms"),
+)
+
+
+def _time(one: pb.Invocation, field: Any) -> str:
+    return time_text(getattr(one, field)) if one.has_field(field) else ""
+
+
+def _error_text(error: pb.Error | None) -> str:
+    if error is None:
+        return ""
+    about = f" in {error.command}" if error.command else ""
+    detail = f" [{error.detail_type}]" if error.detail_type else ""
+    return f"{error.code}: {error.message}{detail}{about}"
+
+
+def _tree_span(one: pb.Span) -> TreeSpan:
+    return TreeSpan(
+        one.span_id,
+        one.parent_span_id,
+        one.name,
+        one.start_ms,
+        one.end_ms if one.has_field("end_ms") else None,
+        one.error,
+        one.attributes.get("restate.attempt.outcome", ""),
+    )
+
+
+def main() -> None:
+    """Entry point of restate-cli."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""How commands print: tables on a terminal, tab-separated lines in a pipe, JSON when asked.
+
+Data goes to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from protobuf import Message
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from restate_runtime.telemetry.tree import TreeSpan, plain, tree
+
+_STATUS_COLORS = {
+    "completed": "green",
+    "running": "cyan",
+    "ready": "cyan",
+    "paused": "bold red",
+    "backing-off": "yellow",
+}
+
+
+def show_json(value: Any) -> None:
+    """A value as indented JSON."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def as_json(message: Message[Any]) -> Any:
+    """A message as ProtoJSON, as a value."""
+    return json.loads(message.to_json())
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Rows as a table on a terminal, as tab-separated lines with a header line in a pipe."""
+    if not sys.stdout.isatty():
+        print("\t".join(columns))
+        for row in rows:
+            print("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
+        return
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(_colored(cell) for cell in row))
+    Console().print(table)
+
+
+def show_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    """Names and values, one a line; empty values are left out."""
+    shown = [(name, value) for name, value in pairs if value]
+    if not sys.stdout.isatty():
+        for name, value in shown:
+            print(f"{name}\t{value}")
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in shown:
+        table.add_row(f"[bold]{escape(name)}[/bold]", _colored(value))
+    Console().print(table)
+
+
+def show_tree(spans: Iterable[TreeSpan]) -> None:
+    """A trace, one span a line."""
+    lines = plain(tree(spans))
+    if not sys.stdout.isatty():
+        print("\n".join(lines))
+        return
+    console = Console()
+    for line in lines:
+        console.print(line, style="red" if "✗" in line else None, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_error(message: str, hint: str = "") -> None:
+    """An error and what to do, on stderr."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(f"[bold red]error:[/bold red] {escape(message)}")
+    if hint:
+        console.print(f"[dim]hint:[/dim] {escape(hint)}")
+
+
+def note(message: str) -> None:
+    """Something worth knowing that is no data, on stderr."""
+    print(message, file=sys.stderr)
+
+
+def time_text(ms: int) -> str:
+    """A time in UTC."""
+    return datetime.fromtimestamp(ms / 1_000, tz=UTC).isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def _colored(cell: str) -> str:
+    color = _STATUS_COLORS.get(cell)
+    return f"[{color}]{escape(cell)}[/{color}]" if color else escape(cell)

@@ -1,0 +1,1 @@
+"""Traces and logs of a runtime. Nothing here decides anything, and nothing here is on the way of an invocation."""
