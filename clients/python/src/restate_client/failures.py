@@ -95,7 +95,7 @@ def _ingress_error(call: FailedCall, details: dict[str, bytes]) -> IngressError:
         case StatusCode.RESOURCE_EXHAUSTED:
             return Overloaded(call.message, retry_after=_retry_after(details))
         case StatusCode.DEADLINE_EXCEEDED:
-            return _timeout(call)
+            return CallTimeout(call.message, code=call.code, invocation_id=_invocation_id(call))
         case StatusCode.UNIMPLEMENTED:
             return UnknownHandler(call.message, code=call.code)
         case StatusCode.PERMISSION_DENIED:
