@@ -6,9 +6,11 @@ more. Descriptor sets are content-addressed, so what was read once never changes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from restate_protocol.contract.model import Contract, Service
+from restate_protocol import journal as j
+from restate_protocol.contract.model import Contract, Field, Service
 from restate_protocol.contract.problems import ContractError
 from restate_protocol.contract.read import read_contract
 
@@ -68,6 +70,19 @@ class View:
         """The invocation's own service."""
         return None if self.pinned is None else self.pinned.contract.service(self.service)
 
+    def field_name(self, command: j.Entry) -> str | None:
+        """The name of the state entry or promise that a command is about."""
+        service = self.own()
+        if service is None:
+            return None
+        match command:
+            case j.GetState() | j.SetState() | j.ClearState():
+                return name_of(service.state_fields, command.number)
+            case j.GetPromise() | j.PeekPromise() | j.CompletePromise():
+                return name_of(service.promise_fields, command.number)
+            case _:
+                return None
+
     def other(self, name: str) -> tuple[Service, Schema] | None:
         """A service it calls: as its own deployment has it, else the newest."""
         for reader in (self.pinned, self.others.get(name)):
@@ -75,6 +90,11 @@ class View:
             if reader is not None and service is not None:
                 return service, reader.schema
         return None
+
+
+def name_of(fields: Sequence[Field], number: int) -> str | None:
+    """The name of the field of this number."""
+    return next((one.name for one in fields if one.number == number), None)
 
 
 def _read(data: bytes, services: tuple[str, ...]) -> Reader | None:

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from restate_protocol import journal as j
-from restate_protocol.contract.model import Field
 from restate_protocol.ids import invocation_id_text
 from restate_protocol.status import StatusCode
 
 from restate_runtime.deployments.schema import Schema, SchemaError
 
-from .contracts import View
+from .contracts import View, name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +43,6 @@ class JournalReader:
         self._view = view
         self._handler = handler
         self._commands = [entry for entry in entries if not isinstance(entry, j.NOTIFICATIONS)]
-
-    def field_name(self, command: j.Entry) -> str | None:
-        """The name of the state entry or promise that a command is about."""
-        service = self._view.own()
-        if service is None:
-            return None
-        match command:
-            case j.GetState() | j.SetState() | j.ClearState():
-                return _name_of(service.state_fields, command.number)
-            case j.GetPromise() | j.PeekPromise() | j.CompletePromise():
-                return _name_of(service.promise_fields, command.number)
-            case _:
-                return None
 
     def json(self, entry: j.Entry) -> str:
         """The entry on one line of JSON."""
@@ -105,7 +91,7 @@ class JournalReader:
                 return {}
 
     def _named(self, entry: j.Entry) -> dict[str, Any]:
-        name = self.field_name(entry)
+        name = self._view.field_name(entry)
         return {"number": getattr(entry, "number", 0)} if name is None else {"name": name}
 
     def _call(self, entry: j.Call | j.Send) -> dict[str, Any]:
@@ -186,15 +172,11 @@ class JournalReader:
         if service is None:
             return None
         on_state = isinstance(command, j.GetState | j.SetState | j.ClearState)
-        return self._kind(service.state if on_state else service.promises, self.field_name(command))
+        return self._kind(service.state if on_state else service.promises, self._view.field_name(command))
 
     def _state_key(self, number: int) -> str | int:
         service = self._view.own()
-        return (_name_of(service.state_fields, number) if service else None) or number
-
-
-def _name_of(fields: Sequence[Field], number: int) -> str | None:
-    return next((one.name for one in fields if one.number == number), None)
+        return (name_of(service.state_fields, number) if service else None) or number
 
 
 def _headers(headers: j.Headers) -> dict[str, Any]:

@@ -1,8 +1,6 @@
-"""What the admin API reads from the store: lists, journals, traces. Changes nothing."""
+"""What the admin API reads from the store: lists and journals. Changes nothing."""
 
 from __future__ import annotations
-
-from collections import deque
 
 from restate_protocol import journal as j
 from restate_protocol.errors import TerminalError
@@ -11,7 +9,7 @@ from restate_protocol.ids import parse_invocation_id
 from restate_protocol.status import StatusCode
 
 from restate_runtime.core.records import Invocation, Status
-from restate_runtime.core.spans import Span, command_name, derive_spans
+from restate_runtime.core.spans import command_name
 from restate_runtime.store.base import InvocationFilter, Store
 
 from . import messages
@@ -21,8 +19,6 @@ from .ports import LiveStatus
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
-#: Invocations in one trace. A larger trace is cut: its first ones are shown.
-MAX_TRACE = 200
 #: How many ACTIVE records are looked at for a list of ready, running or backing-off ones.
 MAX_ACTIVE = 10_000
 
@@ -85,7 +81,8 @@ class Reading:
         """The journal with each entry as JSON."""
         rows = await self._store.journal(record.id)
         entries = [j.decode(row.entry) for row in rows]
-        reader = JournalReader(await self._contracts.view(record), record.handler, entries)
+        view = await self._contracts.view(record)
+        reader = JournalReader(view, record.handler, entries)
         shown: list[pb.JournalEntry] = []
         commands = 0
         for row, entry in zip(rows, entries, strict=True):
@@ -94,33 +91,10 @@ class Reading:
                 number = entry.command if isinstance(entry, j.Completion) else None
                 name = str(entry.target) if isinstance(entry, j.Signal) else ""
             else:
-                number, name = commands, command_name(entry, reader.field_name)
+                number, name = commands, command_name(entry, view.field_name)
                 commands += 1
             shown.append(messages.journal_entry(row, entry, number, name, reader.json(entry)))
         return shown
-
-    async def trace(self, record: Invocation) -> list[Span]:
-        """The spans of an invocation and of all that it called, each parent before its children."""
-        spans: list[Span] = []
-        seen = {record.id}
-        waiting = deque([record])
-        while waiting:
-            one = waiting.popleft()
-            rows = await self._store.journal(one.id)
-            entries = [j.decode(row.entry) for row in rows]
-            reader = JournalReader(await self._contracts.view(one), one.handler, entries)
-            spans += derive_spans(one, rows, await self._store.attempts(one.id), reader.field_name)
-            for called in await self._called(one, entries):
-                if called.id not in seen and len(seen) < MAX_TRACE:
-                    seen.add(called.id)
-                    waiting.append(called)
-        return spans
-
-    async def _called(self, parent: Invocation, entries: list[j.Entry]) -> list[Invocation]:
-        """Invocations that this one called and that nobody else did."""
-        calls = [entry.invocation_id for entry in entries if isinstance(entry, j.Call)]
-        records = [await self._store.invocation(one) for one in calls[:MAX_TRACE]]
-        return [one for one in records if one is not None and one.reply and one.parent_id == parent.id]
 
 
 def _refuse(message: str) -> None:

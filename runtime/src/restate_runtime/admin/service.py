@@ -25,6 +25,7 @@ from . import messages
 from .contracts import Contracts
 from .ports import Deployments, LiveStatus, Operations
 from .reading import Reading
+from .traces import Traces
 
 SERVICE = "restate.admin.v1.Admin"
 #: Trailing metadata of every error, so that a caller can tell our UNAVAILABLE from that of a dead connection.
@@ -53,6 +54,7 @@ class Admin:
         self._engine = engine
         self._deployments = deployments
         self._contracts = Contracts(store)
+        self._traces = Traces(store, self._contracts)
         self._reading = Reading(store, self._contracts, live_status)
 
     async def register_deployment(self, request: pb.RegisterDeploymentRequest) -> pb.RegisterDeploymentResponse:
@@ -93,7 +95,7 @@ class Admin:
 
     async def get_trace(self, request: pb.GetTraceRequest) -> pb.GetTraceResponse:
         """Its spans, and those of what it called."""
-        spans = await self._reading.trace(await self._reading.invocation(request.id))
+        spans = await self._traces.whole(await self._reading.invocation(request.id))
         return pb.GetTraceResponse(spans=[messages.span(one) for one in spans])
 
     async def resume_invocation(self, request: pb.ResumeInvocationRequest) -> pb.ResumeInvocationResponse:
