@@ -1,8 +1,10 @@
-"""Contracts compiled in process from text, for the tests of the ingress."""
+"""Contracts compiled in process from text, and a registry and an engine that do as told."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc_tools
@@ -11,6 +13,13 @@ from grpc_tools import protoc
 from protobuf import DescFile
 from protobuf.wkt import FileDescriptorSet
 from protovalidate._gen.buf.validate import validate_pb
+from restate_protocol.contract.model import Handler, Service
+from restate_protocol.contract.read import read_contract
+from restate_protocol.errors import TerminalError
+from restate_protocol.journal import Result, Value
+from restate_protocol.status import StatusCode
+from restate_runtime.deployments.schema import Schema
+from restate_runtime.engine.api import Accepted, Submission
 
 REPOSITORY = Path(__file__).parents[3]
 WELL_KNOWN = Path(grpc_tools.__file__).parent / "_proto"
@@ -103,3 +112,110 @@ def compile_protos(tmp_path_factory: pytest.TempPathFactory) -> Compile:
 def shop_set(compile_protos: Compile) -> bytes:
     """The descriptor set of SHOP."""
     return compile_protos({"shop/v1/shop.proto": SHOP})
+
+
+@dataclass(frozen=True, slots=True)
+class FakeRoute:
+    """A route as the registry of deployments gives it."""
+
+    service: Service
+    handler: Handler
+    schema: Schema
+
+
+class FakeRoutes:
+    """A registry that is filled by hand."""
+
+    def __init__(self) -> None:
+        self._schemas: dict[str, tuple[Service, Schema]] = {}
+        self._callbacks: list[Callable[[], None]] = []
+
+    def register(self, descriptor_set: bytes) -> None:
+        """The newest deployment of each service of the set is this one."""
+        schema = Schema(descriptor_set)
+        for service in read_contract(descriptor_set).services:
+            self._schemas[service.name] = (service, schema)
+        for callback in self._callbacks:
+            callback()
+
+    def route(self, service: str, handler: str) -> FakeRoute | None:
+        found = self._schemas.get(service)
+        one = found[0].handler(handler) if found else None
+        return FakeRoute(found[0], one, found[1]) if found and one else None
+
+    def services(self) -> list[str]:
+        return list(self._schemas)
+
+    def schema(self, service: str) -> Schema | None:
+        found = self._schemas.get(service)
+        return found[1] if found else None
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+
+
+class FakeEngine:
+    """An engine that accepts everything and answers as it is told.
+
+    Args:
+        answer: gives the result of a submission; None leaves the caller waiting.
+    """
+
+    def __init__(self) -> None:
+        self.submissions: list[Submission] = []
+        self.waits: list[bool] = []
+        self.closed: asyncio.Queue[bytes] = asyncio.Queue()
+        self.accepted: asyncio.Queue[Accepted] = asyncio.Queue()
+        self.completed: list[tuple[str, Result]] = []
+        self.outputs: dict[bytes, Result | None] = {}
+        self.answer: Callable[[Submission], Result | None] = lambda submission: Value(submission.payload)
+        self.error: Exception | None = None
+        self.new = True
+
+    async def submit(self, submission: Submission, *, wait: bool) -> Accepted:
+        if self.error is not None:
+            raise self.error
+        self.submissions.append(submission)
+        self.waits.append(wait)
+        return self._accept(len(self.submissions).to_bytes(16, "big"), wait, self.answer(submission))
+
+    def _accept(self, invocation_id: bytes, wait: bool, result: Result | None) -> Accepted:
+        future = asyncio.get_running_loop().create_future() if wait else None
+        if future is not None and result is not None:
+            future.set_result(result)
+        accepted = Accepted(invocation_id, self.new, future, lambda: self.closed.put_nowait(invocation_id))
+        self.accepted.put_nowait(accepted)
+        return accepted
+
+    async def attach(self, invocation_id: bytes) -> Accepted:
+        return self._accept(invocation_id, True, await self.output(invocation_id))
+
+    async def output(self, invocation_id: bytes) -> Result | None:
+        if invocation_id not in self.outputs:
+            raise TerminalError("no such invocation", code=StatusCode.NOT_FOUND)
+        return self.outputs[invocation_id]
+
+    async def complete_awakeable(self, awakeable_id: str, result: Result) -> None:
+        if self.error is not None:
+            raise self.error
+        self.completed.append((awakeable_id, result))
+
+    async def resume(self, invocation_id: bytes) -> None:
+        raise AssertionError("the ingress resumes nothing")
+
+    async def kill(self, invocation_id: bytes) -> None:
+        raise AssertionError("the ingress kills nothing")
+
+
+@pytest.fixture
+def routes(shop_set: bytes) -> FakeRoutes:
+    """The services of SHOP, registered."""
+    routes = FakeRoutes()
+    routes.register(shop_set)
+    return routes
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    """Answers with the request."""
+    return FakeEngine()

@@ -1,7 +1,7 @@
 """Why a JSON text is not a message, and where: for error messages only.
 
 The parser names a field's type but not its place. Here the text is walked again, one member at a time, until the
-smallest part that fails is found. Nothing here runs for a text that is fine, except `json_depth`.
+smallest part that fails is found. Nothing here runs for a text that is fine, except `too_deep`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from protobuf import (
 )
 
 #: Levels of brackets in a JSON payload. A message may nest 100 levels; a list or map between doubles that.
-MAX_JSON_DEPTH = 256
+MAX_JSON_DEPTH = 512
 
 #: Longer texts are not walked: finding the place would cost many times the parsing.
 MAX_LOCATED_CHARACTERS = 65_536
 
 # An unclosed string runs to the end: a match never fails once begun, so the scan is linear.
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +45,19 @@ class Problem:
     message: str
 
 
-def json_depth(text: str | bytes) -> int:
-    """How deep the brackets of a text nest, or a bound on it that is no more than MAX_JSON_DEPTH."""
-    brackets = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
-    if brackets <= MAX_JSON_DEPTH:
-        return brackets
-    return _measured_depth(text if isinstance(text, str) else text.decode("utf-8", "replace"))
-
-
-def _measured_depth(text: str) -> int:
-    depth = deepest = 0
-    for match in _STRING_OR_BRACKET.finditer(text):
-        character = text[match.start()]
-        if character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
+def too_deep(text: str | bytes) -> bool:
+    """Whether the brackets of a text nest deeper than MAX_JSON_DEPTH, or might: up to half of that always passes."""
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if data.count(b"[") + data.count(b"{") <= MAX_JSON_DEPTH:
+        return False
+    # Each round takes away the innermost pairs; it may take a list and the object around it at once.
+    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
+    for _ in range(MAX_JSON_DEPTH // 2):
+        fewer = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if fewer == brackets:
+            break
+        brackets = fewer
+    return brackets.count(b"[") + brackets.count(b"{") > MAX_JSON_DEPTH
 
 
 def locate(desc: DescMessage, text: str | bytes, registry: Registry) -> Problem | None:

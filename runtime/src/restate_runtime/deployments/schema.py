@@ -19,7 +19,7 @@ from protobuf.wkt import FileDescriptorProto, FileDescriptorSet
 from protovalidate import CompilationError, EvaluationError, ValidationError, Validator
 from restate_protocol.contract.model import Handler, KeyField
 
-from .json_problems import MAX_JSON_DEPTH, Problem, json_depth, locate
+from .json_problems import MAX_JSON_DEPTH, Problem, locate, too_deep
 
 # What protobuf-py raises for bytes or JSON that are not the message; OverflowError is an integer out of range.
 _UNREADABLE = (ValueError, TypeError, OverflowError, RecursionError, EOFError)
@@ -172,8 +172,10 @@ class Schema:
 
     def _from_json(self, full_name: str, text: str | bytes) -> Message[Any]:
         # The parser of protobuf-py recurses natively; what is nested too deep would overflow the stack.
-        if json_depth(text) > MAX_JSON_DEPTH:
-            raise _invalid(full_name, "", f"the JSON is nested deeper than {MAX_JSON_DEPTH} levels")
+        if too_deep(text):
+            raise _invalid(
+                full_name, "", f"the JSON is nested deeper than {MAX_JSON_DEPTH} levels or its brackets do not match"
+            )
         cls = self.message_type(full_name)
         try:
             return cls.from_json(text, registry=self.registry)

@@ -1,0 +1,1 @@
+"""How callers reach handlers: gRPC and HTTP in front of one admission."""

@@ -1,0 +1,290 @@
+"""From a request to a submission: the rules that gRPC and HTTP share, with no transport and no engine in them.
+
+A Door is one public handler with everything looked up. Doors are made once and kept until a registration changes
+the routes. Invariant: what leaves here as an Order is right by the contract, so the engine never sees bad input;
+the payload is the caller's bytes, untouched.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from restate_protocol.contract.model import Handler, Service
+from restate_protocol.journal import Headers
+from restate_protocol.services import HandlerMode
+from restate_protocol.status import StatusCode
+
+from ..deployments.schema import InvalidMessage, Request, RequestReader, Schema
+from ..engine.api import Submission
+from .durations import parse_delay
+from .errors import Refused, refused_message
+
+IDEMPOTENCY_KEY = "idempotency-key"
+SEND = "restate-send"
+DELAY = "restate-delay"
+INVOCATION_ID = "restate-invocation-id"
+STATUS = "restate-status"
+ACCEPTED = "accepted"
+PREVIOUSLY_ACCEPTED = "previously-accepted"
+
+#: Never journaled, whatever the settings say.
+SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
+
+_TRACE = frozenset({"traceparent", "tracestate"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the ingress takes.
+
+    Args:
+        max_message_bytes: longest request and response.
+        max_key_bytes: longest key of an object or workflow, and longest idempotency key, in UTF-8.
+        journal_headers: names of headers that are journaled besides traceparent, tracestate, baggage and x-*;
+            one that ends in * is a prefix.
+    """
+
+    max_message_bytes: int = 32 * 1024 * 1024
+    max_key_bytes: int = 4 * 1024
+    journal_headers: tuple[str, ...] = ()
+
+
+class Route(Protocol):
+    """What the ingress reads of a route; deployments.registry has it."""
+
+    @property
+    def service(self) -> Service: ...
+    @property
+    def handler(self) -> Handler: ...
+    @property
+    def schema(self) -> Schema: ...
+
+
+class Routes(Protocol):
+    """What the ingress needs of the registry of deployments."""
+
+    def route(self, service: str, handler: str) -> Route | None:
+        """Where new invocations of a handler go; None: nobody serves it."""
+
+    def services(self) -> list[str]:
+        """Full names of all services."""
+
+    def schema(self, service: str) -> Schema | None:
+        """The schema of the newest deployment of a service."""
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Calls back after each registration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One public handler, ready to be called."""
+
+    service: str
+    handler: str
+    request: str
+    response: str
+    runs_workflow: bool
+    reader: RequestReader
+    schema: Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to ask of the engine.
+
+    Args:
+        wait: the caller wants the result; False for one-way sends.
+    """
+
+    submission: Submission
+    wait: bool
+
+
+@dataclass(slots=True)
+class _Wishes:
+    """What the headers of one request say."""
+
+    idempotency_key: str | None = None
+    send: bool = False
+    delay_ms: int | None = None
+    traceparent: str = ""
+    tracestate: str = ""
+
+
+class Admission:
+    """The rules. One for each runtime; both ingresses share it."""
+
+    def __init__(self, routes: Routes, limits: Limits) -> None:
+        self._routes = routes
+        self._limits = limits
+        self._doors: dict[str, Door] = {}
+        self._names = {"baggage", *_TRACE, *(one for one in limits.journal_headers if not one.endswith("*"))}
+        self._names -= SECRET_HEADERS
+        self._prefixes = ("x-", *(one[:-1] for one in limits.journal_headers if one.endswith("*")))
+        routes.on_change(self._doors.clear)
+
+    @property
+    def limits(self) -> Limits:
+        """What is taken at most."""
+        return self._limits
+
+    @property
+    def routes(self) -> Routes:
+        """Where doors come from."""
+        return self._routes
+
+    def door(self, path: str) -> Door:
+        """The handler of `/package.Service/Method`.
+
+        Raises:
+            Refused: UNIMPLEMENTED, nobody serves it; PERMISSION_DENIED, it is private.
+        """
+        known = self._doors.get(path)
+        if known is None:
+            known = self._doors[path] = self._open(path)
+        return known
+
+    def order(self, door: Door, payload: bytes, metadata: Iterable[tuple[str, str | bytes]]) -> Order:
+        """The order for a request in binary.
+
+        Raises:
+            Refused: INVALID_ARGUMENT.
+        """
+        try:
+            request = door.reader.read(payload)
+        except InvalidMessage as error:
+            raise refused_message(error) from None
+        return self._order(door, request, payload, metadata)
+
+    def order_json(self, door: Door, text: bytes, metadata: Iterable[tuple[str, str | bytes]]) -> Order:
+        """The order for a request in ProtoJSON.
+
+        Raises:
+            Refused: INVALID_ARGUMENT.
+        """
+        try:
+            request, payload = door.reader.read_json(text)
+        except InvalidMessage as error:
+            raise refused_message(error) from None
+        return self._order(door, request, payload, metadata)
+
+    def _order(
+        self, door: Door, request: Request, payload: bytes, metadata: Iterable[tuple[str, str | bytes]]
+    ) -> Order:
+        wishes = _Wishes()
+        headers = self._read(metadata, wishes)
+        submission = Submission(
+            door.service,
+            door.handler,
+            self._key(door, request),
+            payload,
+            headers,
+            self._idempotency_key(door, request, wishes),
+            wishes.delay_ms,
+            wishes.traceparent,
+            wishes.tracestate,
+        )
+        return Order(submission, not wishes.send)
+
+    def _key(self, door: Door, request: Request) -> str | None:
+        key = request.key
+        if key is not None:
+            self._check_length(f"the key of {door.request}", key)
+        return key
+
+    def _idempotency_key(self, door: Door, request: Request, wishes: _Wishes) -> str | None:
+        given = wishes.idempotency_key
+        if door.runs_workflow:
+            if given is None:
+                return None
+            message = f"{door.service}/{door.handler} runs once for each key; leave {IDEMPOTENCY_KEY} out"
+            raise Refused(StatusCode.INVALID_ARGUMENT, message)
+        key = request.idempotency_key if given is None else given
+        if key is not None:
+            self._check_length("the idempotency key", key)
+        return key
+
+    def _check_length(self, what: str, key: str) -> None:
+        limit = self._limits.max_key_bytes
+        # A character takes up to four bytes; most keys need no counting.
+        if len(key) * 4 > limit and (size := len(key.encode("utf-8", "surrogatepass"))) > limit:
+            raise Refused(StatusCode.INVALID_ARGUMENT, f"{what} has {size} bytes; the limit is {limit}")
+
+    def _read(self, metadata: Iterable[tuple[str, str | bytes]], wishes: _Wishes) -> Headers:
+        """Takes wishes from the headers and gives those that are journaled."""
+        kept: list[tuple[str, bytes]] = []
+        for name, value in metadata:
+            reader = _READERS.get(name)
+            if reader is not None:
+                reader(wishes, value if isinstance(value, str) else value.decode("utf-8", "replace"))
+            if name in self._names or (name.startswith(self._prefixes) and name not in SECRET_HEADERS):
+                kept.append((name, value if isinstance(value, bytes) else value.encode()))
+        return tuple(kept)
+
+    def _open(self, path: str) -> Door:
+        service, _, name = path[1:].partition("/")
+        route = self._routes.route(service, name)
+        if route is None:
+            raise Refused(StatusCode.UNIMPLEMENTED, self._unknown(service, name))
+        handler = route.handler
+        if handler.private:
+            message = f"{service}/{name} is private: other handlers may call it, the ingress may not"
+            raise Refused(StatusCode.PERMISSION_DENIED, message)
+        runs = handler.mode is HandlerMode.RUN
+        reader = route.schema.reader(handler)
+        return Door(service, name, handler.request, handler.response, runs, reader, route.schema)
+
+    def _unknown(self, service: str, name: str) -> str:
+        """Why there is no such route, with the nearest name."""
+        services = self._routes.services()
+        if service in services:
+            return f"service {service} has no method {name}"
+        if not services:
+            return f"no service {service}: no deployment is registered"
+        near = difflib.get_close_matches(service, services, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"no deployment serves {service}{hint}"
+
+
+def _read_idempotency_key(wishes: _Wishes, value: str) -> None:
+    if not value:
+        raise Refused(StatusCode.INVALID_ARGUMENT, f"{IDEMPOTENCY_KEY} is empty; leave it out or give a value")
+    if wishes.idempotency_key not in (None, value):
+        raise Refused(StatusCode.INVALID_ARGUMENT, f"{IDEMPOTENCY_KEY} is given twice with different values")
+    wishes.idempotency_key = value
+
+
+def _read_send(wishes: _Wishes, value: str) -> None:
+    if value not in ("true", "false"):
+        raise Refused(StatusCode.INVALID_ARGUMENT, f"{SEND} is {value!r}; it may be true or false")
+    wishes.send = wishes.send or value == "true"
+
+
+def _read_delay(wishes: _Wishes, value: str) -> None:
+    try:
+        wishes.delay_ms = parse_delay(value)
+    except ValueError as error:
+        raise Refused(StatusCode.INVALID_ARGUMENT, f"{DELAY}: {error}") from None
+    wishes.send = True
+
+
+def _read_traceparent(wishes: _Wishes, value: str) -> None:
+    wishes.traceparent = value
+
+
+def _read_tracestate(wishes: _Wishes, value: str) -> None:
+    # W3C lets it come in several headers, which count as one list.
+    wishes.tracestate = f"{wishes.tracestate},{value}" if wishes.tracestate else value
+
+
+_READERS: dict[str, Callable[[_Wishes, str], None]] = {
+    IDEMPOTENCY_KEY: _read_idempotency_key,
+    SEND: _read_send,
+    DELAY: _read_delay,
+    "traceparent": _read_traceparent,
+    "tracestate": _read_tracestate,
+}

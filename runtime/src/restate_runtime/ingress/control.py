@@ -1,0 +1,111 @@
+"""restate.ingress.v1.Ingress: attach, output, awakeables. Messages in, messages out; both protocols call it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from protobuf import Message
+from restate_protocol.errors import IdError
+from restate_protocol.gen.restate.ingress.v1 import ingress_pb as pb
+from restate_protocol.ids import parse_awakeable_id, parse_invocation_id
+from restate_protocol.journal import JSON, Failure, Value
+from restate_protocol.status import StatusCode
+
+from ..engine.api import EngineApi
+from .errors import Refused
+from .waiting import Waiting, payload_of
+
+SERVICE = "restate.ingress.v1.Ingress"
+
+
+@dataclass(frozen=True, slots=True)
+class ControlMethod:
+    """One rpc: the class of its request, and what it does."""
+
+    request: type[Message[Any]]
+    call: Callable[[Any], Awaitable[Message[Any]]]
+
+
+class Control:
+    """What callers need besides calling handlers.
+
+    Every method raises Refused, Failed (the invocation failed) or the engine's TerminalError.
+    """
+
+    def __init__(self, engine: EngineApi, waiting: Waiting) -> None:
+        self._engine = engine
+        self._waiting = waiting
+
+    def methods(self) -> dict[str, ControlMethod]:
+        """The rpcs by path."""
+        table: dict[str, ControlMethod] = {
+            "Attach": ControlMethod(pb.AttachRequest, self.attach),
+            "GetOutput": ControlMethod(pb.GetOutputRequest, self.get_output),
+            "ResolveAwakeable": ControlMethod(pb.ResolveAwakeableRequest, self.resolve_awakeable),
+            "RejectAwakeable": ControlMethod(pb.RejectAwakeableRequest, self.reject_awakeable),
+        }
+        return {f"/{SERVICE}/{name}": method for name, method in table.items()}
+
+    async def attach(self, request: pb.AttachRequest) -> pb.AttachResponse:
+        """Waits for the result of an invocation."""
+        accepted = await self._engine.attach(_invocation_id(request.invocation_id))
+        return pb.AttachResponse(payload=await self._waiting.payload(accepted))
+
+    async def get_output(self, request: pb.GetOutputRequest) -> pb.GetOutputResponse:
+        """The result if it is there."""
+        result = await self._engine.output(_invocation_id(request.invocation_id))
+        if result is None:
+            message = f"{request.invocation_id} is not completed yet; ask again later, or attach to wait for it"
+            raise Refused(StatusCode.FAILED_PRECONDITION, message)
+        return pb.GetOutputResponse(payload=payload_of(result))
+
+    async def resolve_awakeable(self, request: pb.ResolveAwakeableRequest) -> pb.ResolveAwakeableResponse:
+        """Completes an awakeable; durable once answered."""
+        _check_awakeable(request.awakeable_id)
+        await self._engine.complete_awakeable(request.awakeable_id, _value(request))
+        return pb.ResolveAwakeableResponse()
+
+    async def reject_awakeable(self, request: pb.RejectAwakeableRequest) -> pb.RejectAwakeableResponse:
+        """Fails an awakeable; durable once answered."""
+        _check_awakeable(request.awakeable_id)
+        code = request.code if request.has_field("code") else StatusCode.UNKNOWN.value
+        if not 1 <= code <= 16:
+            raise Refused(StatusCode.INVALID_ARGUMENT, f"code is {code}; an error has a gRPC code from 1 to 16")
+        await self._engine.complete_awakeable(request.awakeable_id, Failure(code, request.message))
+        return pb.RejectAwakeableResponse()
+
+
+def _value(request: pb.ResolveAwakeableRequest) -> Value:
+    """What the awakeable gets; no value at all counts as empty bytes."""
+    match request.value:
+        case None:
+            return Value(b"")
+        case one if one.field == "payload":
+            return Value(one.value)
+        case one:
+            return Value(_checked_json(one.value), JSON)
+
+
+def _checked_json(text: str) -> bytes:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused(StatusCode.INVALID_ARGUMENT, f"json is not JSON: {error}") from None
+    return text.encode()
+
+
+def _invocation_id(text: str) -> bytes:
+    try:
+        return parse_invocation_id(text)
+    except IdError as error:
+        raise Refused(StatusCode.INVALID_ARGUMENT, f"invocation_id: {error}") from None
+
+
+def _check_awakeable(text: str) -> None:
+    try:
+        parse_awakeable_id(text)
+    except IdError as error:
+        raise Refused(StatusCode.INVALID_ARGUMENT, f"awakeable_id: {error}") from None
