@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import grpc_tools  # type: ignore[import-untyped]
+import grpc_tools
 from grpc_tools import protoc
 from restate_protocol.bundled import include_dirs
 from restate_protocol.contract.problems import ContractError, Problem

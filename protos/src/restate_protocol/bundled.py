@@ -10,14 +10,16 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 
-#: Files below these folders are bundled, together with `google/protobuf/`, which every protoc brings.
+#: Files below these folders are bundled; `google/protobuf/` comes with every protoc.
 BUNDLED = (
     "restate/v1/",
     "restate/protocol/v1/",
     "restate/ingress/v1/",
     "restate/admin/v1/",
     "buf/validate/",
-    "google/",
+    "google/protobuf/",
+    "google/rpc/",
+    "google/type/",
 )
 
 

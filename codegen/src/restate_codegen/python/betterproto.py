@@ -1,0 +1,5 @@
+from .protobuf_py import ProtobufPy
+
+
+class BetterProto(ProtobufPy):
+    name = "betterproto"

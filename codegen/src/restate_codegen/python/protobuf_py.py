@@ -1,0 +1,105 @@
+"""The default flavour: protobuf-py, through its own generator, run beside this interpreter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from protobuf import (
+    DescEnum,
+    DescField,
+    DescFieldValueEnum,
+    DescFieldValueList,
+    DescFieldValueMap,
+    DescFieldValueMessage,
+    DescFieldValueScalar,
+    DescFile,
+    DescMessage,
+    ScalarType,
+)
+from protobuf.plugin import Ident
+from protobuf.wkt import FileDescriptorSet
+from protobuf.wkt.google.protobuf.compiler.plugin_pb import CodeGeneratorRequest, CodeGeneratorResponse
+from restate_protocol.bundled import BUNDLED
+from restate_protocol.contract.shapes import INTEGERS
+
+from restate_codegen.errors import GeneratorError
+from restate_codegen.model import Generation
+from restate_codegen.writer import Source, Symbol
+
+#: Where the messages of bundled protos are: one place, whoever imports them.
+_OURS = "restate_protocol.gen"
+_WELL_KNOWN = "google/protobuf/"
+_GENERATOR = "from protoc_gen_py import main; main()"
+
+_SCALARS = {
+    ScalarType.DOUBLE: "float",
+    ScalarType.FLOAT: "float",
+    ScalarType.BOOL: "bool",
+    ScalarType.STRING: "str",
+    ScalarType.BYTES: "bytes",
+} | dict.fromkeys(INTEGERS, "int")
+
+
+class ProtobufPy:
+    """Messages of protobuf-py."""
+
+    name = "protobuf-py"
+
+    def message(self, desc: DescMessage) -> Symbol:
+        return _symbol(desc)
+
+    def attribute(self, field: DescField) -> str:
+        return field.local_name
+
+    def type_of(self, field: DescField, source: Source) -> str:
+        match field.value:
+            case DescFieldValueScalar(scalar=element) | DescFieldValueMessage(message=element):
+                return _element_type(element, source)
+            case DescFieldValueEnum(enum=enum):
+                return _element_type(enum, source)
+            case DescFieldValueList(element=element):
+                return f"{source.builtin('list')}[{_element_type(element, source)}]"
+            case DescFieldValueMap(key=key, value=value):
+                return f"{source.builtin('dict')}[{_element_type(key, source)}, {_element_type(value, source)}]"
+
+    def files(self, generation: Generation) -> Mapping[str, str]:
+        request = CodeGeneratorRequest(
+            file_to_generate=[unit.desc.name for unit in generation.units],
+            parameter=",".join(["init_files=false", *_map_imports()]),
+            proto_file=FileDescriptorSet.from_binary(generation.descriptor_set).file,
+        )
+        response = CodeGeneratorResponse.from_binary(_run(request.to_binary()))
+        if response.error:
+            raise GeneratorError(f"protoc-gen-py failed:\n{response.error}")
+        return {file.name: file.content for file in response.file}
+
+
+def _map_imports() -> list[str]:
+    """Bundled files come from our package, unless they are well-known: those come with protobuf-py."""
+    return [f"map_imports={folder}:{_OURS}" for folder in BUNDLED if folder != _WELL_KNOWN]
+
+
+def _run(request: bytes) -> bytes:
+    done = subprocess.run([sys.executable, "-c", _GENERATOR], input=request, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise GeneratorError(f"protoc-gen-py failed:\n{done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+def _symbol(desc: DescMessage | DescEnum) -> Symbol:
+    ident = Ident.for_desc(desc)
+    return Symbol(_module(desc.file, ident.module.path), ident.name)
+
+
+def _module(file: DescFile, module: str) -> str:
+    if file.name.startswith(_WELL_KNOWN):
+        return f"protobuf.wkt{module}"
+    return f"{_OURS}{module}" if file.name.startswith(BUNDLED) else module
+
+
+def _element_type(element: ScalarType | DescMessage | DescEnum, source: Source) -> str:
+    if isinstance(element, ScalarType):
+        return source.builtin(_SCALARS[element])
+    return source.use(_symbol(element))
