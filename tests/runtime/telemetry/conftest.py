@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from restate_protocol import journal as j
 from restate_protocol.services import HandlerMode
-from restate_runtime.admin.contracts import Contracts
-from restate_runtime.admin.traces import Traces
 from restate_runtime.core.decision import AppendEntry, CreateInvocation, RecordAttempt, SaveInvocation
 from restate_runtime.core.records import Attempt, AttemptOutcome, Invocation, Status
 from restate_runtime.core.spans import Span
+from restate_runtime.deployments.contracts import Contracts
+from restate_runtime.deployments.stored_traces import StoredTraces
 from restate_runtime.store.memory import MemoryStore
 
 RESULT = j.result_to_pb(j.Value(b"")).to_binary()
@@ -54,7 +54,7 @@ class World:
     """A store, and how invocations get into it."""
 
     store: MemoryStore
-    traces: Traces
+    traces: StoredTraces
 
     async def put(self, number: int, **changes: Any) -> Invocation:
         """A suspended invocation with a run that is done and a sleep that is not, after one attempt."""
@@ -79,5 +79,5 @@ class World:
 async def world() -> AsyncIterator[World]:
     store = MemoryStore()
     await store.open()
-    yield World(store, Traces(store, Contracts(store)))
+    yield World(store, StoredTraces(store, Contracts(store)))
     await store.close()

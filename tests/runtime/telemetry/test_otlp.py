@@ -16,7 +16,7 @@ from restate_runtime.config import load
 from restate_runtime.core.decision import Report
 from restate_runtime.core.spans import Link, Span, SpanKind
 from restate_runtime.telemetry.otel import OtlpTarget, readable
-from restate_runtime.telemetry.setup import open_telemetry
+from restate_runtime.telemetry.traces import Traces
 
 from tests.runtime.telemetry.conftest import World
 
@@ -85,8 +85,8 @@ async def test_a_span_reaches_the_collector_as_it_is(collector: Collector) -> No
 async def test_the_settings_lead_from_a_report_to_the_collector(collector: Collector, world: World) -> None:
     one = await world.put(1)
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector.address}"}
-    telemetry = open_telemetry(load({}, {}), environ, world.store, world.traces, lambda: 10_000)
-    telemetry.start()
+    telemetry = Traces(world.store, load({}, {}), lambda: 10_000, environ)
+    await telemetry.start()
     telemetry.report(Report("suspended", one.id))
     await collector.got.wait()
     await telemetry.stop()
@@ -95,10 +95,21 @@ async def test_the_settings_lead_from_a_report_to_the_collector(collector: Colle
 
 async def test_without_an_endpoint_nothing_is_exported_and_nothing_is_needed(world: World) -> None:
     for environ in ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1", "OTEL_SDK_DISABLED": "true"}):
-        telemetry = open_telemetry(load({}, {}), environ, world.store, world.traces, lambda: 10_000)
-        telemetry.start()
+        telemetry = Traces(world.store, load({}, {}), lambda: 10_000, environ)
+        await telemetry.start()
+        assert telemetry.endpoint() == ""
         telemetry.report(Report("completed", bytes(16)))
         await telemetry.stop()
+
+
+async def test_the_console_is_a_setting(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    one = await world.put(1)
+    await world.complete(one)
+    telemetry = Traces(world.store, load({"trace_console": "on"}, {}), lambda: 10_000, {})
+    await telemetry.start()
+    telemetry.report(Report("completed", one.id))
+    await telemetry.stop()
+    assert "run charge" in capsys.readouterr().err
 
 
 def test_a_span_that_lasts_cannot_be_exported() -> None:

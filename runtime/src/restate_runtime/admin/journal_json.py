@@ -16,9 +16,8 @@ from restate_protocol import journal as j
 from restate_protocol.ids import invocation_id_text
 from restate_protocol.status import StatusCode
 
+from restate_runtime.deployments.contracts import View, name_of
 from restate_runtime.deployments.schema import Schema, SchemaError
-
-from .contracts import View, name_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from restate_protocol.status import StatusCode
 
 from restate_runtime.core.records import Invocation, Status
 from restate_runtime.core.spans import command_name
+from restate_runtime.deployments.contracts import Contracts
 from restate_runtime.store.base import InvocationFilter, Store
 
 from . import messages
-from .contracts import Contracts
 from .journal_json import JournalReader
 from .ports import LiveStatus
 

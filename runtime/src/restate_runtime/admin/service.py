@@ -19,13 +19,13 @@ from restate_protocol.ids import parse_invocation_id
 from restate_protocol.status import StatusCode
 
 from restate_runtime.core.records import Deployment
+from restate_runtime.deployments.contracts import Contracts
+from restate_runtime.deployments.stored_traces import StoredTraces
 from restate_runtime.store.base import Store, StoreError
 
 from . import messages
-from .contracts import Contracts
 from .ports import Deployments, LiveStatus, Operations
 from .reading import Reading
-from .traces import Traces
 
 SERVICE = "restate.admin.v1.Admin"
 #: Trailing metadata of every error, so that a caller can tell our UNAVAILABLE from that of a dead connection.
@@ -54,7 +54,7 @@ class Admin:
         self._engine = engine
         self._deployments = deployments
         self._contracts = Contracts(store)
-        self._traces = Traces(store, self._contracts)
+        self._traces = StoredTraces(store, self._contracts)
         self._reading = Reading(store, self._contracts, live_status)
 
     async def register_deployment(self, request: pb.RegisterDeploymentRequest) -> pb.RegisterDeploymentResponse:

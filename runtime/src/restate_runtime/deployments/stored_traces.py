@@ -17,7 +17,7 @@ from .contracts import Contracts
 MAX_TRACE = 200
 
 
-class Traces:
+class StoredTraces:
     """Derives spans from what the store has."""
 
     def __init__(self, store: Store, contracts: Contracts) -> None:

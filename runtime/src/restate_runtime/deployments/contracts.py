@@ -15,8 +15,9 @@ from restate_protocol.contract.problems import ContractError
 from restate_protocol.contract.read import read_contract
 
 from restate_runtime.core.records import Deployment, Invocation
-from restate_runtime.deployments.schema import Schema, SchemaError
 from restate_runtime.store.base import Store
+
+from .schema import Schema, SchemaError
 
 
 @dataclass(frozen=True, slots=True)
