@@ -10,11 +10,11 @@ import grpc.aio
 import pytest
 from protobuf.wkt.google.protobuf.any_pb import Any as AnyMessage
 from protobuf.wkt.google.protobuf.wrappers_pb import Int32Value, StringValue
-from restate_client.gen.google.rpc.status_pb import Status
 from restate_client.stub import Client, Method
 from restate_protocol import codec
 from restate_protocol.callers import Caller
 from restate_protocol.errors import TypedError
+from restate_protocol.gen.google.rpc.status_pb import Status
 from restate_protocol.services import HandlerDescriptor, HandlerMode
 
 C = TypeVar("C", bound=Caller)

@@ -12,7 +12,7 @@ import restate_client
 from protobuf.wkt.google.protobuf.duration_pb import Duration
 from protobuf.wkt.google.protobuf.wrappers_pb import BoolValue, Int32Value, StringValue
 from restate_client import FieldViolation, IngressError, StatusCode, TerminalError, TypedError
-from restate_client.gen.google.rpc import error_details_pb as details_pb
+from restate_protocol.gen.google.rpc import error_details_pb as details_pb
 
 if TYPE_CHECKING:
     from .conftest import FakeIngress, Incoming

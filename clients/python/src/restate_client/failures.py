@@ -12,6 +12,8 @@ from typing import Any
 
 from restate_protocol import codec
 from restate_protocol.errors import RestateError, TerminalError, TypedError
+from restate_protocol.gen.google.rpc import error_details_pb as details_pb
+from restate_protocol.gen.google.rpc import status_pb
 from restate_protocol.status import StatusCode
 
 from .errors import (
@@ -26,8 +28,6 @@ from .errors import (
     UnknownHandler,
     WorkflowAlreadyStarted,
 )
-from .gen.google.rpc import error_details_pb as details_pb
-from .gen.google.rpc import status_pb
 from .wire import ERROR_SOURCE, INVOCATION_ID, STATUS_DETAILS, Metadata, Outgoing
 
 
