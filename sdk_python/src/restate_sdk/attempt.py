@@ -1,0 +1,272 @@
+"""One attempt at work in the asyncio loop: what its context, its futures and its driver share.
+
+It ties the machine to the loop: one task may wait at a time, and it is the handler's own; frames wake it; runs are
+counted, and when the handler has been blocked for the inactivity timeout with no run executing, the attempt suspends.
+What to emit and when results count is the machine's to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import traceback
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor
+from typing import Any, NoReturn, Protocol
+
+from restate_protocol.errors import TerminalError
+from restate_protocol.journal import Failure, Result
+from restate_protocol.status import StatusCode
+
+from .errors import MisuseError, RetryableError
+from .vm.awaiting import Tree
+from .vm.errors import Closed
+from .vm.machine import Machine
+
+
+class PendingRun(Protocol):
+    """A run whose function must execute."""
+
+    def start(self) -> None:
+        """Begins to execute in the background, unless it executes already."""
+
+
+class Attempt:
+    """The shared part of one attempt.
+
+    Args:
+        machine: the replay machine, loaded.
+        wake: called after something was emitted, so that it is sent.
+        executor: where plain functions of runs execute.
+        inactivity_ms: how long the handler may be blocked, in milliseconds, before it is suspended.
+    """
+
+    __slots__ = (
+        "_blocked_at",
+        "_executing",
+        "_in_run",
+        "_inactivity",
+        "_new_runs",
+        "_timer",
+        "_tree",
+        "_waiter",
+        "executor",
+        "loop",
+        "machine",
+        "run_tasks",
+        "task",
+        "wake",
+    )
+
+    def __init__(
+        self, machine: Machine, wake: Callable[[], None], executor: Executor | None, inactivity_ms: int
+    ) -> None:
+        self.machine = machine
+        self.wake = wake
+        self.executor = executor
+        self.loop = asyncio.get_running_loop()
+        self.task: asyncio.Task[None] | None = None
+        self.run_tasks: set[asyncio.Task[None]] = set()
+        self._inactivity = inactivity_ms / 1000
+        self._executing = 0
+        self._in_run = False
+        self._new_runs: list[PendingRun] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._tree: Tree = 0
+        self._blocked_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # Who may use it
+
+    def check(self) -> None:
+        """Only the handler's own task may go on.
+
+        Raises:
+            MisuseError: this is another task, a thread, or a run's function.
+        """
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            raise MisuseError(_IN_A_THREAD) from None
+        if task is not self.task:
+            self.misuse(_IN_A_TASK)
+        if self._in_run:
+            self.misuse(_IN_A_RUN)
+
+    def misuse(self, message: str) -> NoReturn:
+        """Fails the attempt for a use that replay could not repeat."""
+        error = MisuseError(message)
+        self.fail(error)
+        raise error
+
+    def cancelled_inside(self) -> NoReturn:
+        """The handler cancelled its own wait."""
+        self.misuse(_CANCELLED)
+
+    # Waiting
+
+    def wait(self, tree: Tree) -> Generator[Any, None, None]:
+        """Blocks the handler until the tree, which is open, is settled.
+
+        Raises:
+            AttemptOver: the attempt ended meanwhile.
+            MisuseError: the wait was cancelled from inside, by a timeout for example.
+        """
+        if not self._inactivity and not self._executing:
+            suspended = self.machine.suspend(tree)
+            self.wake()
+            raise suspended
+        self._tree, self._waiter = tree, self.loop.create_future()
+        self._watch()
+        try:
+            yield from self._waiter.__await__()
+        except asyncio.CancelledError:
+            if self.machine.over:
+                raise
+            self.cancelled_inside()
+        finally:
+            self._waiter = None
+
+    def progress(self) -> None:
+        """Frames arrived: wakes the handler if what it waits for is settled."""
+        if self._blocked and not self.machine.over and self.machine.poll(self._tree):
+            self._release(None)
+
+    @property
+    def _blocked(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
+
+    def _release(self, error: BaseException | None) -> None:
+        if self._waiter is None or self._waiter.done():
+            return
+        if error is None:
+            self._waiter.set_result(None)
+        else:
+            self._waiter.set_exception(error)
+
+    # Inactivity
+
+    def _watch(self) -> None:
+        """The handler is blocked from now on. One timer serves many waits: it looks when it fires."""
+        self._blocked_at = self.loop.time()
+        if self._timer is None and not self._executing:
+            self._timer = self.loop.call_later(self._inactivity, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self._blocked or self._executing or self.machine.over:
+            return
+        left = self._blocked_at + self._inactivity - self.loop.time()
+        if left > 0:
+            self._timer = self.loop.call_later(left, self._look)
+        else:
+            self._suspend()
+
+    def _suspend(self) -> None:
+        self._release(self.machine.suspend(self._tree))
+        self.wake()
+
+    # Runs
+
+    def add_run(self, run: PendingRun) -> None:
+        """A run's function must execute: in the handler's task if it is awaited at once, else in the background."""
+        self._executing += 1
+        if not self._new_runs:
+            self.loop.call_soon(self._start_runs)
+        self._new_runs.append(run)
+
+    def _start_runs(self) -> None:
+        runs, self._new_runs = self._new_runs, []
+        if not self.machine.over:
+            for run in runs:
+                run.start()
+
+    def enter_run(self) -> None:
+        """A run's function begins to execute in the handler's own task."""
+        self._in_run = True
+
+    def leave_run(self) -> None:
+        """It ended."""
+        self._in_run = False
+
+    def run_ended(self, handle: int, result: Result) -> None:
+        """A run's function ended with a result, which is proposed to the runtime."""
+        self._executing -= 1
+        if self.machine.over:
+            return
+        self.machine.propose(handle, result)
+        self.wake()
+        if self._blocked and not self._executing:
+            self._blocked_again()
+
+    def _blocked_again(self) -> None:
+        if self._inactivity:
+            self._watch()
+        else:
+            self._suspend()
+
+    def run_failed(self, handle: int, name: str, error: BaseException) -> None:
+        """A run's function failed for now, and with it the attempt."""
+        self._executing -= 1
+        self.fail(error, (handle, "run", name))
+
+    # Ends
+
+    def fail(self, error: BaseException, command: tuple[int, str, str] | None = None) -> None:
+        """The attempt failed; the runtime decides what follows. Nothing where it is over already."""
+        self.machine.fail(
+            attempt_failure(error),
+            command=command,
+            retry_after_ms=_retry_after_ms(error),
+            stacktrace="".join(traceback.format_exception(error)),
+        )
+        self.wake()
+        self._release(Closed("the attempt failed"))
+
+    def abort(self, why: str) -> None:
+        """Ends the attempt without a word to the runtime, and cancels what executes."""
+        self.machine.close(why)
+        if self.task is not None:
+            self.task.cancel()
+        self.cleanup()
+
+    def cleanup(self) -> None:
+        """The handler left: nothing of the attempt goes on."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for task in self.run_tasks:
+            task.cancel()
+
+
+def attempt_failure(error: BaseException) -> Failure:
+    """How an exception that is not terminal is told to the runtime."""
+    code = error.code if isinstance(error, TerminalError) else StatusCode.UNKNOWN
+    text = str(error)
+    name = type(error).__name__
+    return Failure(code, f"{name}: {text}" if text else name)
+
+
+def _retry_after_ms(error: BaseException) -> int | None:
+    if not isinstance(error, RetryableError) or error.retry_after is None:
+        return None
+    return max(0, math.ceil(error.retry_after.total_seconds() * 1000))
+
+
+_INSTEAD = (
+    "Use `restate_sdk.gather` and `restate_sdk.select` to wait for several futures, with `ctx.sleep` as a timeout, and"
+    " ctx.run for everything else"
+)
+_IN_A_TASK = (
+    "the context or one of its futures was used in another task than the handler's (asyncio.gather, wait_for and"
+    f" create_task make tasks), where the order of steps would differ on replay. {_INSTEAD}"
+)
+_IN_A_THREAD = f"the context or one of its futures was used in a thread. {_INSTEAD}"
+_IN_A_RUN = (
+    "the context was used inside a ctx.run function. A run is one step: do everything else before or after it, in the"
+    " handler itself"
+)
+_CANCELLED = (
+    "a wait for a durable future was cancelled inside the handler (asyncio.timeout does that), which would differ on"
+    f" replay. {_INSTEAD}"
+)

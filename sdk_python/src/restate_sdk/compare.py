@@ -1,0 +1,73 @@
+"""Whether two payloads are the same value, and where they differ. The machine asks only where bytes differ.
+
+Maps are unordered, NaN equals NaN, unknown fields count by their bytes. Payloads that are no message of the class,
+or whose class is unknown, are compared as JSON if both are JSON, else as bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from restate_protocol import codec
+
+_MOST_DIFFERENCES = 5
+_LONGEST_TEXT = 120
+_ABSENT: Any = object()
+
+
+def compare_payloads(cls: type[Any] | None, recorded: bytes, attempted: bytes) -> tuple[str, str] | None:
+    """None where both are the same value, else the differing fields: recorded and attempted, for people."""
+    then, now = _tree(cls, recorded), _tree(cls, attempted)
+    if then is None or now is None:
+        return _bytes_text(recorded), _bytes_text(attempted)
+    found = list(_differences("", then, now))
+    if not found:
+        return None
+    shown = found[:_MOST_DIFFERENCES]
+    return _text((path, a) for path, a, _ in shown), _text((path, b) for path, _, b in shown)
+
+
+def _tree(cls: type[Any] | None, data: bytes) -> Any:
+    """The value as JSON trees, with unknown fields beside; None where the bytes are not such a value."""
+    try:
+        if cls is None or not codec.is_message(cls):
+            return [json.loads(data)]
+        message = codec.decode(cls, data)
+        return [json.loads(codec.to_json(message)), _unknown(message)]
+    except ValueError:
+        return None
+
+
+def _unknown(message: Any) -> dict[str, str]:
+    """Unknown fields of the message itself, where its library keeps them."""
+    fields: dict[int, list[bytes]] | None = getattr(message, "_unknown_fields", None)
+    if not isinstance(fields, dict):
+        return {}
+    return {f"unknown field {number}": b"".join(values).hex() for number, values in fields.items()}
+
+
+def _differences(path: str, then: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(then, dict) and isinstance(now, dict):
+        for name in sorted(then.keys() | now.keys()):
+            below = f"{path}.{name}" if path else name
+            yield from _differences(below, then.get(name, _ABSENT), now.get(name, _ABSENT))
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        for index, (a, b) in enumerate(zip(then, now, strict=True)):
+            yield from _differences(path if not path else f"{path}[{index}]", a, b)
+    elif then != now or type(then) is not type(now):
+        yield path, then, now
+
+
+def _text(pairs: Iterator[tuple[str, Any]]) -> str:
+    return ", ".join(f"{path}: {_value(value)}" if path else _value(value) for path, value in pairs)
+
+
+def _value(value: Any) -> str:
+    text = "absent" if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+
+
+def _bytes_text(data: bytes) -> str:
+    return f"{len(data)} bytes {data[:32].hex()}{'…' if len(data) > 32 else ''}"

@@ -1,0 +1,480 @@
+"""What a handler gets: every durable operation, and what is known about the invocation.
+
+Each operation is a command in the journal and gives a DurableFuture at once; awaiting only waits. Operations that
+journal nothing say so. A context belongs to the handler's own task: other tasks, threads and run functions get a
+MisuseError.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import random
+import uuid
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, TypeVarTuple, cast, overload
+
+from restate_protocol import codec, ids
+from restate_protocol.callers import CallOptions, ContextCaller
+from restate_protocol.errors import TerminalError
+from restate_protocol.futures import DurableFuture
+from restate_protocol.gen.restate.protocol.v1 import journal_pb
+from restate_protocol.handles import InvocationHandle
+from restate_protocol.journal import BYTES, JSON, Failure, Headers, Result, Value
+from restate_protocol.services import HandlerDescriptor, HandlerMode, ServiceDescriptor
+from restate_protocol.status import StatusCode
+
+from . import values
+from .attempt import Attempt
+from .futures import CommandFuture
+from .retry import RetryPolicy
+from .runs import RunFuture
+
+T = TypeVar("T")
+Res = TypeVar("Res")
+K_co = TypeVar("K_co", covariant=True)
+Ts = TypeVarTuple("Ts")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What came with the invocation.
+
+    Args:
+        body: the request message's bytes, as journaled.
+        headers: metadata of the caller; bytes where the name ends in `-bin`. Read only.
+    """
+
+    body: bytes
+    headers: Mapping[str, str | bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known about an invocation before its handler runs."""
+
+    service: ServiceDescriptor
+    handler: HandlerDescriptor[Any, Any]
+    key: str | None
+    random_seed: int
+    now_ms: Callable[[], int]
+    state_names: Callable[[], Mapping[int, str]]
+
+
+class Awakeable(CommandFuture[T]):
+    """A value that somebody outside gives, by its id. Await it for the value."""
+
+    __slots__ = ()
+
+    @property
+    def id(self) -> str:
+        """awk_…: whoever has it can resolve or reject the awakeable."""
+        return self._attempt.machine.awakeable_id(self._handle)
+
+
+class Context(ContextCaller):
+    """The context of a plain service's handler, and the base of the others."""
+
+    __slots__ = ("_about", "_attempt", "_log", "_random", "_request")
+
+    def __init__(self, attempt: Attempt, about: About) -> None:
+        self._attempt = attempt
+        self._about = about
+        self._random: random.Random | None = None
+        self._request: Request | None = None
+        self._log: HandlerLog | None = None
+
+    def __repr__(self) -> str:
+        about = self._about
+        return f"<{type(self).__name__} of {about.service.name}/{about.handler.name} {self.invocation_id}>"
+
+    # About the invocation
+
+    @property
+    def invocation_id(self) -> str:
+        """inv_… of this invocation, the same in every attempt."""
+        return ids.invocation_id_text(self._attempt.machine.invocation_id)
+
+    @property
+    def request(self) -> Request:
+        """The request's bytes and headers."""
+        if self._request is None:
+            machine = self._attempt.machine
+            headers = {name: _header_value(name, value) for name, value in machine.headers}
+            self._request = Request(machine.payload, MappingProxyType(headers))
+        return self._request
+
+    @property
+    def log(self) -> HandlerLog:
+        """A logger that is silent while the handler replays what it did before."""
+        if self._log is None:
+            self._log = HandlerLog(self._attempt, self._about, self.invocation_id)
+        return self._log
+
+    # Chance and time
+
+    @property
+    def random(self) -> random.Random:
+        """Random numbers, the same in every attempt. Journals nothing. Not for secrets."""
+        if self._random is None:
+            self._random = random.Random(self._about.random_seed)
+        return self._random
+
+    def uuid(self) -> uuid.UUID:
+        """A version 4 UUID, the same in every attempt. Journals nothing."""
+        return uuid.UUID(int=self.random.getrandbits(128), version=4)
+
+    def now(self) -> DurableFuture[datetime]:
+        """The time, in UTC and to the millisecond, at which this was first asked. Journaled as a run."""
+        attempt = self._attempt
+        attempt.check()
+        machine = attempt.machine
+        handle = machine.sys_run("now")
+        if not machine.has_result(handle):
+            at = datetime.fromtimestamp(self._about.now_ms() / 1000, UTC)
+            machine.propose(handle, Value(json.dumps(at.isoformat()).encode(), JSON))
+        attempt.wake()
+        return CommandFuture(attempt, handle, _read_time)
+
+    def sleep(self, delay: timedelta, *, name: str = "") -> DurableFuture[None]:
+        """A durable timer; it costs no memory while the invocation is suspended. Journaled.
+
+        Args:
+            delay: how long from now, when first asked; later attempts keep that time.
+            name: shown in the journal and the trace.
+
+        Raises:
+            ValueError: the delay is negative.
+        """
+        if delay < timedelta():
+            raise ValueError(f"a sleep cannot be negative: {delay}")
+        self._attempt.check()
+        handle = self._attempt.machine.sys_sleep(self._at(delay), name)
+        self._attempt.wake()
+        return CommandFuture(self._attempt, handle, _nothing, ())
+
+    def _at(self, delay: timedelta) -> int:
+        return self._about.now_ms() + math.ceil(delay / timedelta(milliseconds=1))
+
+    # Steps
+
+    @overload
+    def run(
+        self,
+        name: str,
+        function: Callable[[*Ts], Coroutine[Any, Any, T]],
+        /,
+        *args: *Ts,
+        retry: RetryPolicy | None = None,
+        returns: type[T] | None = None,
+    ) -> DurableFuture[T]: ...
+
+    @overload
+    def run(
+        self,
+        name: str,
+        function: Callable[[*Ts], T],
+        /,
+        *args: *Ts,
+        retry: RetryPolicy | None = None,
+        returns: type[T] | None = None,
+    ) -> DurableFuture[T]: ...
+
+    def run(
+        self,
+        name: str,
+        function: Callable[[*Ts], Any],
+        /,
+        *args: *Ts,
+        retry: RetryPolicy | None = None,
+        returns: type[Any] | None = None,
+    ) -> DurableFuture[Any]:
+        """Executes a function once for the journal: its result is journaled, and later attempts take it from there.
+
+        The function may execute again when it failed or its attempt ended before the result was committed: make it
+        idempotent. It begins at once, in the handler's task or beside it; a plain function executes in a thread.
+
+        Args:
+            name: shown in the journal and the trace; it may not change while invocations are under way.
+            function: a coroutine function or a plain one. For keyword arguments use functools.partial or a lambda.
+            args: its positional arguments.
+            retry: how it is retried in place when it raises. Default: the attempt fails, and the handler's policy
+                decides. Exhausted, the run fails with a TerminalError.
+            returns: class of the result, where the function's annotation does not name it. Results are messages,
+                bytes, or what JSON can hold.
+
+        Raises:
+            TerminalError: when awaited: the function raised one, its retries were exhausted, or its result cannot be
+                journaled.
+        """
+        attempt = self._attempt
+        attempt.check()
+        future: RunFuture[Any] = RunFuture(attempt, name, (function, args), retry, returns)
+        attempt.wake()
+        return future
+
+    # Calls: the seam under generated clients
+
+    def _restate_call(self, handler: HandlerDescriptor[Any, Res], request: Any, options: CallOptions) -> Any:
+        attempt = self._attempt
+        attempt.check()
+        handle = attempt.machine.sys_call(
+            (handler.service, handler.name, _key_of(handler, request)),
+            codec.encode(request),
+            workflow_run=handler.mode is HandlerMode.RUN,
+            idempotency_key=_idempotency_key(handler, request, options),
+            headers=_headers(options.headers),
+            message=handler.request,
+        )
+        attempt.wake()
+        return CommandFuture(attempt, handle, partial(_read_response, handler), handler.errors)
+
+    def _restate_send(self, handler: HandlerDescriptor[Any, Res], request: Any, options: CallOptions) -> Any:
+        attempt = self._attempt
+        attempt.check()
+        handle, callee = attempt.machine.sys_send(
+            (handler.service, handler.name, _key_of(handler, request)),
+            codec.encode(request),
+            workflow_run=handler.mode is HandlerMode.RUN,
+            idempotency_key=_idempotency_key(handler, request, options),
+            headers=_headers(options.headers),
+            execute_at_ms=self._at(options.delay) if options.delay else 0,
+            message=handler.request,
+        )
+        attempt.wake()
+        sent = InvocationHandle(ids.invocation_id_text(callee), handler)
+        return CommandFuture(attempt, handle, lambda _: sent, ())
+
+    @overload
+    def attach(self, invocation: InvocationHandle[Res], /) -> DurableFuture[Res]: ...
+
+    @overload
+    def attach(self, invocation: str, /, returns: type[T]) -> DurableFuture[T]: ...
+
+    @overload
+    def attach(self, invocation: str, /) -> DurableFuture[bytes]: ...
+
+    def attach(
+        self, invocation: InvocationHandle[Any] | str, /, returns: type[Any] | None = None
+    ) -> DurableFuture[Any]:
+        """The result of an invocation that was started before. Journaled.
+
+        Args:
+            invocation: the handle of a send, or inv_….
+            returns: class of the response, where only the id is known. Default: its bytes.
+
+        Raises:
+            IdError: the text is not an invocation id.
+            TerminalError: when awaited: that invocation failed, or is not known.
+        """
+        text = invocation if isinstance(invocation, str) else invocation.invocation_id
+        target = ids.parse_invocation_id(text)
+        self._attempt.check()
+        handle = self._attempt.machine.sys_attach(target)
+        self._attempt.wake()
+        if isinstance(invocation, str):
+            return CommandFuture(self._attempt, handle, partial(_read_attached, returns))
+        return CommandFuture(
+            self._attempt, handle, partial(_read_response, invocation.handler), invocation.handler.errors
+        )
+
+    # Awakeables
+
+    def awakeable(self, type: type[T], /) -> Awakeable[T]:
+        """A value to come from outside: pass its `.id` to whoever will resolve it, then await it. Journaled.
+
+        Args:
+            type: class of the value: a message, bytes, or a type that JSON holds.
+        """
+        self._attempt.check()
+        handle = self._attempt.machine.sys_awakeable(values.tag_of(type))
+        self._attempt.wake()
+        return Awakeable(self._attempt, handle, partial(_read_awakeable, type))
+
+    def resolve_awakeable(self, awakeable_id: str, value: Any) -> None:
+        """Gives an awakeable of some invocation its value. Journaled.
+
+        Args:
+            awakeable_id: awk_….
+            value: a message, bytes, or what JSON can hold.
+
+        Raises:
+            IdError: it is not an awakeable's id.
+            TypeError: the value can be none of these.
+        """
+        ids.parse_awakeable_id(awakeable_id)
+        try:
+            written, _ = values.encode(value)
+        except values.Unwritable as error:
+            raise TypeError(f"the value of awakeable {awakeable_id} cannot be journaled: {error}") from error
+        message = None if written.type in (JSON, BYTES) else type(value)
+        self._complete_awakeable(awakeable_id, written, message)
+
+    def reject_awakeable(self, awakeable_id: str, message: str, *, code: StatusCode = StatusCode.UNKNOWN) -> None:
+        """Fails an awakeable of some invocation: who awaits it gets a TerminalError. Journaled.
+
+        Args:
+            awakeable_id: awk_….
+            message: what happened, for people.
+            code: the status code of the error.
+
+        Raises:
+            IdError: it is not an awakeable's id.
+        """
+        ids.parse_awakeable_id(awakeable_id)
+        self._complete_awakeable(awakeable_id, Failure(code, message), None)
+
+    def _complete_awakeable(self, awakeable_id: str, result: Result, message: type[Any] | None) -> None:
+        self._attempt.check()
+        self._attempt.machine.sys_complete_awakeable(awakeable_id, result, message)
+        self._attempt.wake()
+
+
+class KeyedContext(Context, Generic[K_co]):
+    """What contexts of objects and workflows share."""
+
+    __slots__ = ()
+
+    @property
+    def key(self) -> K_co:
+        """The object's or workflow's key, in the type the contract gives it."""
+        key = self._about.key or ""
+        return cast("K_co", int(key) if self._about.service.key_type is int else key)
+
+    def state_keys(self) -> DurableFuture[list[str]]:
+        """Names of the state entries there are, in the order of the field numbers. Journals what was seen."""
+        self._attempt.check()
+        handle = self._attempt.machine.sys_state_keys()
+        self._attempt.wake()
+        return CommandFuture(self._attempt, handle, partial(_read_keys, self._about.state_names), ())
+
+    def _clear_state(self) -> None:
+        self._attempt.check()
+        self._attempt.machine.sys_clear_all_state()
+        self._attempt.wake()
+
+
+class ObjectSharedContext(KeyedContext[K_co]):
+    """The context of an object's shared handlers: they read state and never write it."""
+
+    __slots__ = ()
+
+
+class ObjectContext(ObjectSharedContext[K_co]):
+    """The context of an object's exclusive handlers: one at a time for each key."""
+
+    __slots__ = ()
+
+    def clear_state(self) -> None:
+        """Removes every state entry of this key. Journaled."""
+        self._clear_state()
+
+
+class WorkflowSharedContext(KeyedContext[K_co]):
+    """The context of a workflow's other handlers: they read state and complete promises."""
+
+    __slots__ = ()
+
+
+class WorkflowContext(WorkflowSharedContext[K_co]):
+    """The context of a workflow's run: once for each key."""
+
+    __slots__ = ()
+
+    def clear_state(self) -> None:
+        """Removes every state entry of this key. Journaled."""
+        self._clear_state()
+
+
+class HandlerLog(logging.LoggerAdapter[logging.Logger]):
+    """Logger `restate.<service>`; silent on replay, each record with `invocation_id` and `handler`."""
+
+    def __init__(self, attempt: Attempt, about: About, invocation_id: str) -> None:
+        extra = {"invocation_id": invocation_id, "handler": f"{about.service.name}/{about.handler.name}"}
+        super().__init__(logging.getLogger(f"restate.{about.service.name}"), extra)
+        self._attempt = attempt
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is logging's
+        """Whether a record of this level would be logged now."""
+        return not self._attempt.machine.replaying and super().isEnabledFor(level)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Keeps the caller's own `extra` beside ours."""
+        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        return msg, kwargs
+
+
+def _key_of(handler: HandlerDescriptor[Any, Any], request: Any) -> str | None:
+    key = handler.key_of(request)
+    if key == "":
+        raise TerminalError(
+            f"a call of {handler.service}/{handler.name} needs a key: set {handler.key_field} of the request",
+            code=StatusCode.INVALID_ARGUMENT,
+        )
+    return key
+
+
+def _idempotency_key(handler: HandlerDescriptor[Any, Any], request: Any, options: CallOptions) -> str:
+    given = options.idempotency_key
+    if given is not None and handler.mode is HandlerMode.RUN:
+        raise TerminalError(
+            f"{handler.service}/{handler.name} is a workflow's run: its key already makes it run once, so it takes no"
+            " idempotency key",
+            code=StatusCode.INVALID_ARGUMENT,
+        )
+    if given == "":
+        raise TerminalError("an idempotency key cannot be empty", code=StatusCode.INVALID_ARGUMENT)
+    if given is None and handler.idempotency_field is not None:
+        return str(getattr(request, handler.idempotency_field) or "")
+    return given or ""
+
+
+def _headers(headers: Mapping[str, str | bytes]) -> Headers:
+    if not headers:
+        return ()
+    pairs = ((name.lower(), value.encode() if isinstance(value, str) else value) for name, value in headers.items())
+    return tuple(sorted(pairs))
+
+
+def _header_value(name: str, value: bytes) -> str | bytes:
+    return value if name.endswith("-bin") else value.decode(errors="replace")
+
+
+def _nothing(_: Result) -> None:
+    return None
+
+
+def _read_time(result: Result) -> datetime:
+    return datetime.fromisoformat(values.read(result, str, "the recorded time"))
+
+
+def _read_response(handler: HandlerDescriptor[Any, Res], result: Result) -> Res:
+    data = result.data if isinstance(result, Value) else b""
+    try:
+        return codec.decode(handler.response, data)
+    except ValueError as error:
+        raise TerminalError(
+            f"the response of {handler.service}/{handler.name} is not a {codec.full_name(handler.response)}: {error}",
+            code=StatusCode.INTERNAL,
+        ) from error
+
+
+def _read_attached(cls: type[Any] | None, result: Result) -> Any:
+    if cls is None:
+        return result.data if isinstance(result, Value) else b""
+    return values.read(result, cls, "the result of the invocation")
+
+
+def _read_awakeable(cls: type[Any], result: Result) -> Any:
+    return values.read(result, cls, "the value given to the awakeable")
+
+
+def _read_keys(names: Callable[[], Mapping[int, str]], result: Result) -> list[str]:
+    data = result.data if isinstance(result, Value) else b""
+    known = names()
+    return [known.get(number, str(number)) for number in journal_pb.StateKeys.from_binary(data).numbers]

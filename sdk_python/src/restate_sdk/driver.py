@@ -1,0 +1,96 @@
+"""Runs one handler for one attempt: decodes the request, calls the handler, and tells how it ended.
+
+A response or a terminal error is the invocation's output. Any other exception fails the attempt. Once the machine is
+over, whatever the handler still does or returns counts for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from restate_protocol import codec
+from restate_protocol.errors import TerminalError
+from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.journal import Result, Value
+from restate_protocol.status import StatusCode
+
+from .attempt import Attempt
+from .context import About
+from .failures import failure_of
+from .services import BoundHandler
+from .vm.errors import AttemptOver
+from .vm.machine import Machine
+
+
+def begin(
+    machine: Machine,
+    start: pb.Start,
+    bound: BoundHandler,
+    wake: Callable[[], None],
+    executor: Executor | None,
+    now_ms: Callable[[], int],
+) -> Attempt:
+    """Begins the handler in a task of its own. The machine is loaded."""
+    attempt = Attempt(machine, wake, executor, start.inactivity_timeout_ms)
+    key = start.key if start.has_field("key") else None
+    about = About(bound.service, bound.descriptor, key, start.random_seed, now_ms, bound.state_names)
+    attempt.task = attempt.loop.create_task(_drive(attempt, bound, about))
+    return attempt
+
+
+async def _drive(attempt: Attempt, bound: BoundHandler, about: About) -> None:
+    try:
+        await _handle(attempt, bound, about)
+    except AttemptOver:
+        pass
+    except (KeyboardInterrupt, GeneratorExit):
+        attempt.machine.close("the process was interrupted")
+        raise
+    except asyncio.CancelledError as error:
+        if not attempt.machine.over:
+            attempt.fail(error)
+    except BaseException as error:
+        attempt.fail(error)
+    finally:
+        attempt.cleanup()
+        attempt.wake()
+
+
+async def _handle(attempt: Attempt, bound: BoundHandler, about: About) -> None:
+    descriptor = bound.descriptor
+    try:
+        request = _request(descriptor.request, attempt.machine.payload, f"{descriptor.service}/{descriptor.name}")
+        response = await bound.method(bound.context(attempt, about), request)
+        result: Result = _response(bound, response)
+    except TerminalError as error:
+        result = failure_of(error)
+    _output(attempt, bound, result)
+
+
+def _output(attempt: Attempt, bound: BoundHandler, result: Result) -> None:
+    try:
+        attempt.machine.sys_output(result, bound.descriptor.response)
+    except TerminalError as error:  # longer than a value may be
+        attempt.machine.sys_output(failure_of(error))
+
+
+def _request(cls: type[Any], payload: bytes, name: str) -> Any:
+    try:
+        return codec.decode(cls, payload)
+    except ValueError as error:
+        raise TerminalError(
+            f"the request of {name} is not a {codec.full_name(cls)}: {error}", code=StatusCode.INVALID_ARGUMENT
+        ) from error
+
+
+def _response(bound: BoundHandler, response: Any) -> Value:
+    expected = bound.descriptor.response
+    if not isinstance(response, expected):
+        raise TypeError(
+            f"{bound.descriptor.service}/{bound.descriptor.name} must return a {expected.__name__}, and returned"
+            f" {type(response).__name__}"
+        )
+    return Value(codec.encode(response))

@@ -1,0 +1,117 @@
+"""What a handler waits for, inside the machine: handles, groups of them, and when they settled.
+
+A handle is the number of a command (0 and up) or, negative, the number of an awakeable. Every result that the handler
+has seen carries its place in the order of results; that order alone decides races. `to_protocol` gives the tree that
+the runtime keeps for a suspended invocation; both sides agree on when it is settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from restate_protocol import awaiting as protocol
+from restate_protocol.awaiting import Combinator
+from restate_protocol.journal import Failure, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Several trees, settled as the combinator says."""
+
+    combinator: Combinator
+    children: tuple[int | Group, ...]
+
+
+Tree: TypeAlias = int | Group
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A result and its place in the order in which the handler saw results."""
+
+    place: int
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A tree is settled: since which place, and whether it succeeded."""
+
+    place: int
+    success: bool
+
+
+Results: TypeAlias = Mapping[int, Seen]
+
+
+def settlement(tree: Tree, seen: Results) -> Settlement | None:
+    """When the tree settled, or None while it is open."""
+    if not isinstance(tree, Group):
+        one = seen.get(tree)
+        return None if one is None else Settlement(one.place, not isinstance(one.result, Failure))
+    every = [settlement(child, seen) for child in tree.children]
+    done = [one for one in every if one is not None]
+    match tree.combinator:
+        case Combinator.FIRST_COMPLETED:
+            return _first(done)
+        case Combinator.ALL_COMPLETED:
+            return _last(done, len(every), success=True)
+        case Combinator.FIRST_SUCCEEDED_OR_ALL_FAILED:
+            return _first([one for one in done if one.success]) or _last(done, len(every), success=False)
+        case Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED:
+            return _first([one for one in done if not one.success]) or _last(done, len(every), success=True)
+
+
+def _first(done: list[Settlement]) -> Settlement | None:
+    return min(done, key=lambda one: one.place, default=None)
+
+
+def _last(done: list[Settlement], expected: int, *, success: bool) -> Settlement | None:
+    if len(done) < expected:
+        return None
+    return Settlement(max((one.place for one in done), default=0), success)
+
+
+def winner(tree: Group, seen: Results) -> int:
+    """Index of the child that settled first; of several at one place, the leftmost."""
+    places = [(one.place, index) for index, one in _settled_children(tree, seen)]
+    return min(places)[1]
+
+
+def first_failed(tree: Group, seen: Results) -> int | None:
+    """Index of the child that failed first, or None where none failed."""
+    places = [(one.place, index) for index, one in _settled_children(tree, seen) if not one.success]
+    return min(places)[1] if places else None
+
+
+def _settled_children(tree: Group, seen: Results) -> Iterator[tuple[int, Settlement]]:
+    for index, child in enumerate(tree.children):
+        one = settlement(child, seen)
+        if one is not None:
+            yield index, one
+
+
+def open_part(tree: Tree, seen: Results) -> Tree:
+    """An open tree without its settled children: they no longer decide anything."""
+    if not isinstance(tree, Group):
+        return tree
+    kept = [child for child in tree.children if settlement(child, seen) is None]
+    return Group(tree.combinator, tuple(open_part(child, seen) for child in kept))
+
+
+def to_protocol(tree: Tree) -> protocol.Awaiting:
+    """The tree as it travels in Suspended."""
+    if isinstance(tree, Group):
+        return protocol.Group(tree.combinator, tuple(to_protocol(child) for child in tree.children))
+    return protocol.OnCommand(tree) if tree >= 0 else protocol.OnAwakeable(-tree)
+
+
+def leaves(tree: Tree) -> Iterator[int]:
+    """Every handle of the tree, left to right."""
+    if not isinstance(tree, Group):
+        yield tree
+        return
+    for child in tree.children:
+        yield from leaves(child)
