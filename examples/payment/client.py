@@ -1,15 +1,18 @@
 """Starts a payment, plays the provider's webhook and waits for the result: `python client.py pay-1 1000`."""
 
 import asyncio
+import os
 import sys
 
 import restate_client
 from gen.payment.v1.payment_pb import PaymentRequest, PaymentWebhookRequest, StatusRequest
 from gen.payment.v1.payment_restate import PaymentClient
 
+INGRESS = os.environ.get("RESTATE_INGRESS", "localhost:8080")
+
 
 async def main(payment_id: str, amount: str) -> None:
-    async with restate_client.connect("localhost:8080") as restate:
+    async with restate_client.connect(INGRESS) as restate:
         payment = PaymentClient(restate)
         request = PaymentRequest(id=payment_id, account="DE02", amount=int(amount), email="ada@example.com")
         handle = await payment.run.send(request)

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import grpc
 
-# The runtime has one documented limit for payloads; a second one here would only say it less clearly.
 _OPTIONS: tuple[tuple[str, str | int], ...] = (
+    # The runtime has one documented limit for payloads; a second one here would only say it less clearly.
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
+    # A runtime that was started again answers at once: no back-off shared with older connections, and a short one.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 
 
