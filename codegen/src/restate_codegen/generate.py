@@ -53,10 +53,12 @@ def generate(descriptor_set: bytes, files: Sequence[str], options: Options) -> d
         GeneratorError: a generator of messages failed or is not installed.
     """
     generation = load(descriptor_set, [name for name in files if not is_bundled(name)])
+    flavour = FLAVOURS[options.messages]
     note_collisions(generation)
+    flavour.note_problems(generation)
     if generation.reading.problems:
         raise ContractError(generation.reading.problems)
-    return emit_python(generation, FLAVOURS[options.messages])
+    return emit_python(generation, flavour)
 
 
 def _check(what: str, value: str, known: tuple[str, ...]) -> None:

@@ -1,13 +1,15 @@
 """The codec seam: the only place that knows which library a user's messages come from.
 
-Three flavours: protobuf-py (default), betterproto2, google. The runtime never sees the user's classes; it works
-on bytes and descriptors. Bytes are journaled as first encoded and never re-encoded, because not every flavour
-encodes maps in one order.
+Two flavours: protobuf-py (default) and betterproto2, which need not be installed. The runtime never sees the user's
+classes; it works on bytes and descriptors. Bytes are journaled as first encoded and never re-encoded, because not
+every flavour encodes maps in one order.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol, TypeVar
+
+from .codec_betterproto import BetterProto
 
 M = TypeVar("M")
 
@@ -70,7 +72,7 @@ class ProtobufPy:
         return name
 
 
-FLAVOURS: list[Flavour] = [ProtobufPy()]
+FLAVOURS: list[Flavour] = [ProtobufPy(), BetterProto()]
 
 _by_class: dict[type[Any], Flavour] = {}
 

@@ -26,5 +26,12 @@ class MessageFlavour(Protocol):
     def type_of(self, field: DescField, source: Source) -> str:
         """The type of a field that is present: `int`, `list[str]`, `Item`. Imports what it needs."""
 
+    def note_problems(self, generation: Generation) -> None:
+        """Notes what this library cannot do.
+
+        Raises:
+            GeneratorError: its compiler is not installed.
+        """
+
     def files(self, generation: Generation) -> Mapping[str, str]:
         """The message modules: path relative to the root of the output -> text."""

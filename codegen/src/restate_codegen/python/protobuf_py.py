@@ -22,24 +22,17 @@ from protobuf.plugin import Ident
 from protobuf.wkt import FileDescriptorSet
 from protobuf.wkt.google.protobuf.compiler.plugin_pb import CodeGeneratorRequest, CodeGeneratorResponse
 from restate_protocol.bundled import BUNDLED
-from restate_protocol.contract.shapes import INTEGERS
 
 from restate_codegen.errors import GeneratorError
 from restate_codegen.model import Generation
 from restate_codegen.writer import Source, Symbol
 
+from .scalars import SCALARS
+
 #: Where the messages of bundled protos are: one place, whoever imports them.
 _OURS = "restate_protocol.gen"
 _WELL_KNOWN = "google/protobuf/"
 _GENERATOR = "from protoc_gen_py import main; main()"
-
-_SCALARS = {
-    ScalarType.DOUBLE: "float",
-    ScalarType.FLOAT: "float",
-    ScalarType.BOOL: "bool",
-    ScalarType.STRING: "str",
-    ScalarType.BYTES: "bytes",
-} | dict.fromkeys(INTEGERS, "int")
 
 
 class ProtobufPy:
@@ -63,6 +56,9 @@ class ProtobufPy:
                 return f"{source.builtin('list')}[{_element_type(element, source)}]"
             case DescFieldValueMap(key=key, value=value):
                 return f"{source.builtin('dict')}[{_element_type(key, source)}, {_element_type(value, source)}]"
+
+    def note_problems(self, generation: Generation) -> None:
+        """It knows everything protobuf has."""
 
     def files(self, generation: Generation) -> Mapping[str, str]:
         request = CodeGeneratorRequest(
@@ -101,5 +97,5 @@ def _module(file: DescFile, module: str) -> str:
 
 def _element_type(element: ScalarType | DescMessage | DescEnum, source: Source) -> str:
     if isinstance(element, ScalarType):
-        return source.builtin(_SCALARS[element])
+        return source.builtin(SCALARS[element])
     return source.use(_symbol(element))
