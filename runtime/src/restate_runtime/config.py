@@ -233,10 +233,9 @@ def _check_ports(settings: Settings) -> None:
 
 
 def help_text(setting: Setting) -> str:
-    """One line for command-line help."""
-    unit = f" [{setting.unit}]" if setting.unit else ""
+    """One line for command-line help; the unit is shown beside the flag."""
     default = f" Default: {setting.default_text}." if setting.default_text else ""
-    return f"{setting.doc}{unit}{default} ({setting.env})"
+    return f"{setting.doc}{default} ({setting.env})"
 
 
 def markdown() -> str:
