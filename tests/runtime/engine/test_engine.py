@@ -276,6 +276,24 @@ async def test_submissions_with_one_idempotency_key_share_an_invocation(twice: b
         assert await later.result == j.Value(b"once")
 
 
+async def test_attaching_before_and_after_the_end_gives_the_result() -> None:
+    async with rig(MemoryStore()) as one:
+        endpoint = await one.endpoint()
+        sent = await one.submit(wait=False)
+        early = await one.engine.attach(sent.invocation_id)
+        assert await one.engine.output(sent.invocation_id) is None
+        endpoint.end(await endpoint.started(), j.Value(b"r"))
+        assert early.result is not None
+        assert await early.result == j.Value(b"r")
+        await until(lambda: not one.engine.world.invocations)
+        late = await one.engine.attach(sent.invocation_id)
+        assert late.result is not None
+        assert await late.result == j.Value(b"r")
+        assert await one.engine.output(sent.invocation_id) == j.Value(b"r")
+        with pytest.raises(TerminalError, match="never was"):
+            await one.engine.attach(b"?" * 16)
+
+
 async def test_a_caller_that_leaves_lets_the_invocation_go_on() -> None:
     async with rig(MemoryStore()) as one:
         endpoint = await one.endpoint()

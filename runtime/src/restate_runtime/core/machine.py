@@ -12,7 +12,7 @@ from restate_protocol.status import StatusCode
 
 from . import acceptance, attempts, commands, signals
 from .completion import complete
-from .decision import AckRun, AnswerDone, AnswerRefused, Forget, PurgeInvocation
+from .decision import AckRun, AnswerAccepted, AnswerDone, AnswerRefused, Forget, PurgeInvocation
 from .events import (
     Attach,
     AttemptEnded,
@@ -108,6 +108,7 @@ def _request(turn: Turn, event: Attach | Resume | Kill) -> None:
         return
     match event:
         case Attach(token=token):
+            turn.effect(AnswerAccepted(token, event.subject, new=False))
             acceptance.attach(turn, hot, token)
         case Resume(token=token):
             _answer(turn, token, signals.resume(turn, hot))

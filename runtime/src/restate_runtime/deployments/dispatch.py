@@ -26,9 +26,14 @@ class _Waiting:
 
 
 class Dispatcher:
-    """Routes frames of the engine to sessions and what sessions say to the engine."""
+    """Routes frames of the engine to sessions and what sessions say to the engine.
 
-    def __init__(self) -> None:
+    Args:
+        credits_max: the most attempts given to one session at once, whatever credit it gives.
+    """
+
+    def __init__(self, credits_max: int = 1_000) -> None:
+        self._credits_max = credits_max
         self._sessions: dict[str, list[Session]] = {}
         self._ready: dict[str, OrderedDict[bytes, None]] = {}
         self._waiting: dict[bytes, _Waiting] = {}
@@ -147,7 +152,9 @@ class Dispatcher:
         if not sessions:
             return None
         best = max(sessions, key=lambda one: one.credits) if len(sessions) > 1 else sessions[0]
-        return best if best.credits > 0 and not best.draining else None
+        if best.credits <= 0 or best.draining or len(best.attempts) >= self._credits_max:
+            return None
+        return best
 
     def _place(self, session: Session, frame: pb.Start) -> None:
         self._placed[frame.invocation_id] = session

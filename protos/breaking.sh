@@ -1,0 +1,13 @@
+#!/bin/sh
+# What users and other versions rely on does not change: compared with the last release, or with the commit before.
+set -eu
+against=$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse --verify --quiet HEAD~1 || true)
+if [ -z "$against" ] || ! git cat-file -e "$against:buf.yaml" 2>/dev/null; then
+    echo "buf breaking: there is nothing to compare with yet"
+    exit 0
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+git archive "$against" protos buf.yaml | tar -x -C "$work"
+buf breaking --against "$work"
+echo "buf breaking: nothing breaks since $against"

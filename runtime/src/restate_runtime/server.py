@@ -1,0 +1,165 @@
+"""Puts the runtime together, starts it and stops it. Holds no rules.
+
+Start: store, registry, engine, deployments, admin, ingress; so that nothing is accepted before it can be kept.
+Stop: ingress, deployments, engine, admin, store; so that nothing is lost and callers hear what became of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+import structlog
+
+from .admin.service import Admin
+from .config import Settings
+from .core.decision import Report
+from .deployments.acceptor import SessionAcceptor
+from .deployments.dialer import CHANNEL_OPTIONS
+from .deployments.dispatch import Dispatcher
+from .deployments.manager import Deployments
+from .deployments.registry import Registry
+from .engine.loop import Engine
+from .ingress.admission import Admission, Limits
+from .ingress.grpc import GrpcIngress
+from .ingress.http import HttpIngress
+from .ingress.ports import address_text, check_free
+from .ingress.waiting import Waiting
+from .store.base import Store
+from .store.sqlite.store import SqliteStore
+from .telemetry.traces import Traces
+
+_log = structlog.get_logger("restate.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports that are listened on, real ones where 0 was asked for."""
+
+    ingress_grpc: int
+    ingress_http: int
+    admin_grpc: int
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Server:
+    """One runtime.
+
+    Args:
+        settings: see config.
+        store: where journals live; by default SQLite at `settings.db`.
+        clock: milliseconds since the epoch.
+    """
+
+    def __init__(
+        self, settings: Settings, store: Store | None = None, clock: Callable[[], int] = wall_clock_ms
+    ) -> None:
+        self.settings = settings
+        self.store = store or SqliteStore(settings.db)
+        self.registry = Registry()
+        self.dispatcher = Dispatcher(settings.session_credits)
+        self.engine = Engine(
+            self.store, self.dispatcher, self.registry.resolve, clock, self._report, settings.timers_in_memory
+        )
+        self.deployments = Deployments(
+            self.store,
+            self.registry,
+            self.dispatcher,
+            clock,
+            settings.max_message_bytes,
+            settings.delivery_timeout_ms / 1000,
+        )
+        self.traces = Traces(self.store, settings, clock)
+        self._waiting = Waiting()
+        limits = Limits(settings.max_message_bytes, settings.max_key_bytes, settings.journal_headers)
+        admission = Admission(self.registry, limits)
+        self._grpc = GrpcIngress(admission, self.engine, self._waiting)
+        self._http = HttpIngress(admission, self.engine, self._waiting)
+        self._admin: grpc.aio.Server | None = None
+
+    async def start(self) -> Ports:
+        """Opens the store, takes up its work, and listens.
+
+        Raises:
+            StoreError: the store cannot be used.
+            PortInUse, ListenError: a port cannot be listened on.
+        """
+        settings = self.settings
+        await self.store.open()
+        await self.registry.load(self.store)
+        await self.traces.start()
+        await self.engine.start()
+        self.deployments.start()
+        return Ports(
+            admin_grpc=await self._start_admin(),
+            ingress_grpc=await self._grpc.start(settings.host, settings.ingress_grpc_port),
+            ingress_http=await self._http.start(settings.host, settings.ingress_http_port),
+        )
+
+    async def stop(self) -> None:
+        """Lets what runs finish for the grace period; what is left goes on after the next start."""
+        grace_s = self.settings.drain_grace_ms / 1000
+        self.deployments.drain()
+        away = asyncio.get_running_loop().call_later(grace_s, self._waiting.send_away)
+        await asyncio.gather(self._grpc.stop(grace_s + 1), self._http.stop(grace_s + 1))
+        away.cancel()
+        await self.deployments.stop()
+        await self.engine.stop()
+        if self._admin is not None:
+            await self._admin.stop(0)
+        await self.traces.stop()
+        await self.store.close()
+
+    async def _start_admin(self) -> int:
+        host, port = self.settings.host, self.settings.admin_grpc_port
+        check_free("the admin API", host, port)
+        server = grpc.aio.server(options=[*CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)])
+        admin = Admin(self.store, self.engine, self.deployments, self.engine.live_status)
+        server.add_generic_rpc_handlers((SessionAcceptor(self.deployments), admin.handler()))
+        bound = server.add_insecure_port(address_text(host, port))
+        await server.start()
+        self._admin = server
+        return bound
+
+    def _report(self, report: Report) -> None:
+        if report.kind in ("attempt_failed", "attempt_lost"):
+            _log.warning(report.kind, invocation_id=report.invocation_id, reason=report.detail)
+        self.traces.report(report)
+
+
+async def serve(settings: Settings, *, ready: Callable[[Server, Ports], None] | None = None) -> None:
+    """Runs a runtime until SIGTERM or SIGINT, then drains it.
+
+    Raises:
+        StoreError: the store cannot be used, or a commit failed: nothing was acknowledged after that.
+        PortInUse, ListenError: a port cannot be listened on.
+    """
+    server = Server(settings)
+    stop = asyncio.get_running_loop().create_future()
+    _on_signals(lambda: stop.done() or stop.set_result(None))
+    try:
+        ports = await server.start()
+        if ready is not None:
+            ready(server, ports)
+        await asyncio.wait((stop, server.engine.failed), return_when=asyncio.FIRST_COMPLETED)
+        _log.info("stopping")
+    finally:
+        await server.stop()
+    if server.engine.failed.done():
+        await server.engine.failed
+
+
+def _on_signals(act: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, act)
