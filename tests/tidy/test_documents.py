@@ -1,0 +1,210 @@
+"""Documents are true as far as a program can tell: links resolve, code is code, and what exists is described."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+import typer
+from restate_protocol.contract.read import read_contract
+from restate_protocol.gen.restate.v1 import options_pb
+from restate_runtime.config import SETTINGS
+
+from .repository import ROOT, documentation, documents, files, name_of, text_of
+
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"\b(restate-(?:cli|runtime|codegen))((?: [a-z][a-z-]*)*)")
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A block of code in a document."""
+
+    document: Path
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{name_of(self.document)}: {self.text.strip().splitlines()[0]}"
+
+
+def snippets(*languages: str) -> list[Snippet]:
+    return [
+        Snippet(path, language, text)
+        for path in documents()
+        for language, text in _FENCE.findall(text_of(path))
+        if language in languages
+    ]
+
+
+def prose(path: Path) -> str:
+    return _FENCE.sub("", text_of(path))
+
+
+# Links
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    broken = [f"{name_of(path)}: {link}" for path in files(".md") for link in _links(path) if not _resolves(path, link)]
+    assert broken == []
+
+
+def _links(path: Path) -> Iterator[str]:
+    for link in _LINK.findall(prose(path)):
+        if "://" not in link and not link.startswith("mailto:"):
+            yield link
+
+
+def _resolves(path: Path, link: str) -> bool:
+    target, _, anchor = link.partition("#")
+    place = path if not target else (path.parent / target).resolve()
+    if not place.exists():
+        return False
+    return not anchor or anchor in {_slug(line) for line in prose(place).splitlines() if line.startswith("#")}
+
+
+def _slug(heading: str) -> str:
+    """The anchor of a heading, as code hosts make it."""
+    text = re.sub(r"[^\w\- ]", "", heading.lstrip("#").strip().lower())
+    return text.replace(" ", "-")
+
+
+def test_every_document_can_be_reached_from_the_readme() -> None:
+    seen: set[Path] = set()
+    todo = [ROOT / "README.md"]
+    while todo:
+        path = todo.pop()
+        if path in seen or path.suffix != ".md" or not path.is_file():
+            continue
+        seen.add(path)
+        todo += [(path.parent / link.partition("#")[0]).resolve() for link in _links(path) if not link.startswith("#")]
+    assert [name_of(path) for path in documents() if path not in seen] == []
+
+
+# Code
+
+
+def test_the_readme_shows_the_greeter_as_it_is() -> None:
+    readme = text_of(ROOT / "README.md")
+    for name in ("protos/greeter/v1/greeter.proto", "app.py"):
+        assert text_of(ROOT / "examples/greeter" / name) in readme, f"README.md shows another examples/greeter/{name}"
+
+
+def test_every_whole_proto_in_the_documents_is_a_right_contract(tmp_path: Path) -> None:
+    from restate_codegen.inputs import Inputs, read_inputs
+
+    whole = [one for one in snippets("proto") if one.text.startswith("syntax")]
+    assert whole
+    for number, snippet in enumerate(whole):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "shown.proto").write_text(snippet.text)
+        assert read_contract(read_inputs(Inputs((folder,))).descriptor_set).services, str(snippet)
+
+
+def test_python_in_the_documents_is_python() -> None:
+    found = snippets("python")
+    assert found
+    for snippet in found:
+        ast.parse(snippet.text, str(snippet), mode="exec", type_comments=False)
+
+
+# What exists is described
+
+
+def commands() -> dict[str, click.Command]:
+    """Every command, by what one types."""
+    from restate_codegen.cli import app as codegen
+    from restate_runtime.cli.operator import app as operator
+    from restate_runtime.cli.runtime import app as runtime
+
+    found: dict[str, click.Command] = {}
+    for name, app in (("restate-codegen", codegen), ("restate-runtime", runtime), ("restate-cli", operator)):
+        found |= dict(_commands(name, typer.main.get_command(app)))
+    return found
+
+
+def _commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            yield from _commands(f"{name} {child.name}", child)
+
+
+def test_every_command_is_in_the_reference() -> None:
+    reference = text_of(ROOT / "docs/reference/commands.md")
+    assert [name for name in commands() if f"`{name}" not in reference] == []
+
+
+def test_every_flag_is_in_the_documents() -> None:
+    text = documentation()
+    missing = [
+        f"{name} {flag}"
+        for name, command in commands().items()
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for flag in parameter.opts
+        if flag.startswith("--") and flag != "--help" and not re.search(rf"{flag}\b", text)
+    ]
+    assert missing == []
+
+
+def test_the_documents_name_only_commands_that_exist() -> None:
+    known = commands()
+    wrong = [
+        f"{name_of(path)}: {program}{words}"
+        for path in files(".md")
+        for program, words in _COMMAND.findall("\n".join(text for _, text in _FENCE.findall(text_of(path))))
+        if not _is_command(known, program, words.split())
+    ]
+    assert wrong == []
+
+
+def _is_command(known: dict[str, click.Command], program: str, words: list[str]) -> bool:
+    """Whether the words lead to a command; what follows it are its arguments."""
+    command = known[program]
+    for word in words:
+        if not isinstance(command, click.Group):
+            return True
+        if word not in command.commands:
+            return False
+        command = command.commands[word]
+    return True
+
+
+@pytest.mark.parametrize("setting", [one.flag for one in SETTINGS])
+def test_every_setting_is_in_the_reference(setting: str) -> None:
+    assert f"| `{setting}` |" in text_of(ROOT / "docs/reference/settings.md")
+
+
+def test_every_option_of_the_contract_is_in_the_guide() -> None:
+    guide = text_of(ROOT / "docs/guides/contract.md")
+    messages = (options_pb.ServiceOptions, options_pb.HandlerOptions, options_pb.RetryPolicy, options_pb.FieldOptions)
+    names = {field.name for message in messages for field in message.desc().fields}
+    assert sorted(name for name in names if f"`{name}`" not in guide) == []
+
+
+def test_every_error_of_a_connection_is_in_the_guide() -> None:
+    from restate_client import errors
+
+    guide = text_of(ROOT / "docs/guides/calling.md")
+    assert [name for name in errors.__all__ if f"`{name}`" not in guide] == []
+
+
+# The changelog
+
+
+def test_the_changelog_has_its_shape() -> None:
+    lines = text_of(ROOT / "CHANGELOG.md").splitlines()
+    assert lines[0] == "# Changelog"
+    headings = [line for line in lines if line.startswith("## ")]
+    assert headings[0] == "## [Unreleased]"
+    assert all(re.fullmatch(r"## \[\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2}", line) for line in headings[1:])
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert {line.removeprefix("### ") for line in lines if line.startswith("### ")} <= kinds
