@@ -421,7 +421,9 @@ def _key_of(handler: HandlerDescriptor[Any, Any], request: Any) -> str | None:
 
 def _idempotency_key(handler: HandlerDescriptor[Any, Any], request: Any, options: CallOptions) -> str:
     given = options.idempotency_key
-    if given is not None and handler.mode is HandlerMode.RUN:
+    if handler.mode is HandlerMode.RUN:
+        if given is None:
+            return ""
         raise TerminalError(
             f"{handler.service}/{handler.name} is a workflow's run: its key already makes it run once, so it takes no"
             " idempotency key",

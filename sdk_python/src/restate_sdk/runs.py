@@ -163,33 +163,27 @@ class RunFuture(Waitable[T_co]):
     def _written(self, value: Any) -> Value:
         try:
             written, back = values.encode(value)
-            expected = self._expected_for(written)
+            self._check_type(written.type)
         except values.Unwritable as error:
             raise TerminalError(
                 f"the result of run {self._name!r} cannot be journaled: {error}", code=StatusCode.INTERNAL
             ) from error
-        if expected is not None and written.type not in expected:
-            raise TerminalError(
-                f"run {self._name!r} says that it returns {' or '.join(sorted(expected))}, and returned {written.type}",
-                code=StatusCode.INTERNAL,
-            )
         limit = self._attempt.machine.max_value_bytes
         if len(written.data) > limit:
             raise too_long(f"the result of run {self._name!r}", len(written.data), limit)
         self._value = back
         return written
 
-    def _expected_for(self, written: Value) -> dict[str, type[Any]] | None:
-        """What may be journaled. Plain JSON of a function that promises nothing needs no look at annotations."""
-        if self._returns is None and written.type == JSON and not has_annotation(self._function):
-            return None
+    def _check_type(self, written: str) -> None:
+        """What is written must be what a later attempt expects."""
         expected = expected_types(self._function, self._returns)
-        if expected is None and written.type not in (JSON, BYTES):
+        if expected is None and written not in (JSON, BYTES):
             raise values.Unwritable(
-                f"it is a {written.type}, and nothing says how to read it back: annotate the function's return type or"
+                f"it is a {written}, and nothing says how to read it back: annotate the function's return type or"
                 " pass returns="
             )
-        return expected
+        if expected is not None and written not in expected:
+            raise values.Unwritable(f"it is a {written}, and the function says that it returns {_either(expected)}")
 
     def _recorded(self, result: Result) -> Any:
         if not isinstance(result, Value):
@@ -200,7 +194,7 @@ class RunFuture(Waitable[T_co]):
                 return values.read(result, None, f"the result of run {self._name!r}")
             self._mismatch(result.type, "nothing that says how to read it (no annotation, no returns=)")
         if result.type not in expected:
-            self._mismatch(result.type, " or ".join(sorted(expected)))
+            self._mismatch(result.type, _either(expected))
         return values.read(result, expected[result.type], f"the result of run {self._name!r}")
 
     def _mismatch(self, recorded: str, expected: str) -> NoReturn:
@@ -217,13 +211,10 @@ def is_coroutine_function(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
-def has_annotation(function: Callable[..., Any]) -> bool:
-    """Whether the function says what it returns."""
-    return "return" in getattr(_plain(function), "__annotations__", {})
-
-
 def _plain(function: Callable[..., Any]) -> Any:
     """The function under partials and bound methods; an object's __call__ where it is an object."""
+    if type(function) is types.FunctionType:
+        return function
     found: Any = function
     while isinstance(found, functools.partial):
         found = found.func
@@ -257,6 +248,10 @@ def _expected_of(annotation: Hashable) -> dict[str, type[Any]] | None:
         else:
             found[JSON] = dict
     return found
+
+
+def _either(expected: dict[str, type[Any]]) -> str:
+    return " or ".join(sorted(expected))
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:

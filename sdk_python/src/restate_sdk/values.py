@@ -15,6 +15,7 @@ from restate_protocol.journal import BYTES, JSON, Result, Value, Void
 from restate_protocol.status import StatusCode
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+_to_json = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode
 _PLAIN = _SCALARS | {dict, list}
 
 
@@ -47,7 +48,7 @@ def encode(value: Any) -> tuple[Value, Any]:
 
 def _encode_json(value: Any) -> tuple[Value, Any]:
     try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+        text = _to_json(value)
         data = text.encode()
     except (TypeError, ValueError) as error:
         raise Unwritable(f"{_name(value)} is neither a message, nor bytes, nor JSON: {error}") from error

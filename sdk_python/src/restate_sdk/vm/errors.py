@@ -43,7 +43,7 @@ class Difference:
     """Where a command departs from the journal.
 
     Args:
-        field: name of the differing field; "type" where the commands are of two types.
+        field: name of the differing field; "command" where the commands are of two types.
         recorded: what the journal has, for people.
         attempted: what the handler does now, for people.
     """
@@ -73,7 +73,7 @@ class JournalMismatch(AttemptOver):
 
 def _mismatch_text(command: int, recorded: str, attempted: str, difference: Difference) -> str:
     detail = ""
-    if difference.field != "type":
+    if difference.field != "command":
         detail = f" They differ in {difference.field}: recorded {difference.recorded}, now {difference.attempted}."
     return (
         f"journal mismatch at command {command}: the journal has {recorded}, the handler now does {attempted}.{detail}"

@@ -121,7 +121,7 @@ def difference(recorded: Command, attempted: Command, cls: type[Any] | None, com
     """The first field in which two commands differ as values, or None."""
     kind = type(attempted)
     if type(recorded) is not kind:
-        return Difference("type", describe(recorded), describe(attempted))
+        return Difference("command", describe(recorded), describe(attempted))
     for one in fields(kind):
         if (kind, one.name) in _SEEN_BY_AN_EARLIER_ATTEMPT:
             continue

@@ -547,7 +547,7 @@ class Machine:
     def _await_was_added(self, tree: Tree) -> NoReturn:
         then = read_command(self._recording.peek())
         waits = "a wait for " + _handles(leaves(open_part(tree, self._seen)))
-        self._mismatch(self._next, then, waits, Difference("type", describe(then), waits))
+        self._mismatch(self._next, then, waits, Difference("command", describe(then), waits))
 
     def _mismatch(self, number: int, then: journal.Command, now: str, found: Difference) -> NoReturn:
         mismatch = JournalMismatch(number, describe(then), now, found)
