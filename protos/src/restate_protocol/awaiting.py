@@ -62,25 +62,30 @@ Lookup: TypeAlias = Callable[[Leaf], Result | None]
 
 
 def settled(tree: Awaiting, lookup: Lookup) -> bool:
-    """Whether the results that `lookup` gives decide the tree."""
-    return outcome(tree, lookup) is not None
+    """Whether the results that `lookup` gives can decide the tree.
+
+    In which order they came is not known here, and inside a nested race it can matter. Then the answer is yes: a
+    handler woken early waits again for what is left of the tree, one woken late hangs.
+    """
+    return any(_possible(tree, lookup))
 
 
-def outcome(tree: Awaiting, lookup: Lookup) -> bool | None:
-    """True or False once the tree has succeeded or failed, None while it is open."""
+def _possible(tree: Awaiting, lookup: Lookup) -> tuple[bool, bool]:
+    """Whether the tree can have succeeded, and whether it can have failed; neither while it is open."""
     if not isinstance(tree, Group):
         result = lookup(tree)
-        return None if result is None else not isinstance(result, Failure)
-    outcomes = [outcome(child, lookup) for child in tree.children]
+        return result is not None and not isinstance(result, Failure), isinstance(result, Failure)
+    children = [_possible(child, lookup) for child in tree.children]
+    succeeded, failed = [one[0] for one in children], [one[1] for one in children]
     match tree.combinator:
         case Combinator.FIRST_COMPLETED:
-            return next((one for one in outcomes if one is not None), None)
+            return any(succeeded), any(failed)
         case Combinator.ALL_COMPLETED:
-            return None if None in outcomes else True
+            return all(any(one) for one in children), False
         case Combinator.FIRST_SUCCEEDED_OR_ALL_FAILED:
-            return True if True in outcomes else (None if None in outcomes else False)
+            return any(succeeded), all(failed)
         case Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED:
-            return False if False in outcomes else (None if None in outcomes else True)
+            return all(succeeded), any(failed)
 
 
 def leaves(tree: Awaiting) -> list[Leaf]:
