@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo  # type: ignore[import-untyped]
 from restate_protocol.errors import RestateError, TerminalError
@@ -80,10 +82,17 @@ class PortInUse(ListenError):
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One typed detail: the full name of its message, and its bytes."""
+    """One typed detail.
+
+    Args:
+        type: full name of its message.
+        data: its bytes.
+        as_json: its ProtoJSON as a value, for messages that no contract has to define.
+    """
 
     type: str
     data: bytes
+    as_json: Any = None
 
     def as_any(self) -> AnyMessage:
         """As google.protobuf.Any."""
@@ -133,7 +142,7 @@ def refused_message(error: InvalidMessage) -> Refused:
 
 
 def _detail(message: Message) -> Detail:
-    return Detail(message.DESCRIPTOR.full_name, message.SerializeToString())
+    return Detail(message.DESCRIPTOR.full_name, message.SerializeToString(), MessageToDict(message))
 
 
 def _short(text: str) -> str:
