@@ -21,9 +21,9 @@ async def main(payment_id: str, amount: str) -> None:
         await payment.payment_webhook(PaymentWebhookRequest(id=payment_id, account="DE02"))
         try:
             print((await handle.attach()).result)
+            print((await payment.status(StatusRequest(id=payment_id))).status)
         except restate_client.TerminalError as error:
             print(error)
-        print((await payment.status(StatusRequest(id=payment_id))).status)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,6 @@ def test_every_call_of_the_readme_works(example: Example) -> None:
     accepted, *rest = example.client("pay-1", "1000")
     assert accepted.startswith("ACCEPTED inv_")
     assert rest == ["success", "User notified of payment success"]
-    assert example.client("pay-2", "-5")[1] == "UNKNOWN: Payment refused: negative amount"
+    assert example.client("pay-2", "-5")[1:] == ["UNKNOWN: Payment refused: negative amount"]
     status = example.curl("payment.v1.Payment/Status", {"id": "pay-1"})
     assert status == {"status": "User notified of payment success"}
