@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from protobuf import DescMessage, DescMethod, DescService
+from protobuf import DescField, DescMessage, DescMethod, DescService
 from protobuf.wkt.google.protobuf.descriptor_pb import SourceCodeInfo
 from restate_protocol.contract.reading import file_of, path_of
 
 
-def comment_of(element: DescService | DescMethod | DescMessage) -> str:
+def comment_of(element: DescService | DescMethod | DescMessage | DescField) -> str:
     """The comment above an element, else the one behind it, else nothing."""
     info = file_of(element).proto.source_code_info
     path = list(path_of(element))

@@ -18,6 +18,10 @@ _INDENT = "    "
 _BUILTINS = ("bool", "bytes", "dict", "float", "int", "list", "property", "str", "tuple", "type")
 
 
+#: An argument as it is written, or the items of a tuple.
+Item = str | list[str]
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Symbol:
     """Something a module defines.
@@ -94,8 +98,8 @@ class Source:
         self.line(header)
         return self._indented()
 
-    def call(self, head: str, arguments: Sequence[str], brackets: str = "()") -> None:
-        """`head(a, b)` on one line when it fits, else one argument a line."""
+    def call(self, head: str, arguments: Sequence[Item], brackets: str = "()") -> None:
+        """`head(a, b)` on one line when it fits, else one argument a line. Lists among the arguments become tuples."""
         self._listed(head + brackets[0], arguments, brackets[1])
 
     def function(self, head: str, parameters: Sequence[str], result: str) -> AbstractContextManager[None]:
@@ -103,14 +107,17 @@ class Source:
         self._listed(f"{head}(", parameters, f") -> {result}:")
         return self._indented()
 
-    def _listed(self, head: str, items: Sequence[str], tail: str) -> None:
-        flat = f"{head}{', '.join(items)}{tail}"
+    def _listed(self, head: str, items: Sequence[Item], tail: str) -> None:
+        flat = f"{head}{', '.join(map(_flat, items))}{tail}"
         if len(flat) + self._depth * len(_INDENT) <= LINE_LENGTH:
             self.line(flat)
             return
         with self.block(head):
             for item in items:
-                self.line(f"{item},")
+                if isinstance(item, str):
+                    self.line(f"{item},")
+                else:
+                    self._listed("(", item, ")," if len(item) != 1 else ",),")
         self.line(tail)
 
     @contextmanager
@@ -161,6 +168,12 @@ class Source:
         return "." * (len(here) - shared + 1) + ".".join(there[shared:])
 
 
+def _flat(item: Item) -> str:
+    if isinstance(item, str):
+        return item
+    return f"({', '.join(item)}{',' if len(item) == 1 else ''})"
+
+
 def from_import(module: str, names: Sequence[str]) -> list[str]:
     """`from module import a, b`, in several lines where it would be too long."""
     flat = f"from {module} import {', '.join(names)}"
@@ -186,7 +199,6 @@ def _farthest_first(module: str) -> tuple[int, str]:
 
 def _quoted(text: str) -> list[str]:
     escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    if escaped.endswith('"'):
-        escaped = escaped[:-1] + '\\"'
-    lines = f'"""{escaped}'.split("\n")
-    return [f'{lines[0]}"""'] if len(lines) == 1 else [*lines, '"""']
+    if "\n" in escaped:
+        return [*f'"""{escaped}'.split("\n"), '"""']
+    return [f'"""{escaped[:-1]}\\""""' if escaped.endswith('"') else f'"""{escaped}"""']

@@ -62,7 +62,7 @@ class BetterProto:
     def full_name(self, cls: type[Any]) -> str:
         pool = sys.modules[cls.__module__].default_message_pool
         url: str = pool.type_to_url[cls]
-        return url.rpartition("/")[2]
+        return url.rpartition("/")[2].removeprefix(".")
 
 
 def check_wire(cls: Any, data: bytes, depth: int = 0) -> None:

@@ -10,18 +10,18 @@ from collections.abc import Callable
 from typing import Any
 
 
-def lazy_attributes(package: str | None, module: str, *names: str) -> Callable[[str], Any]:
+def lazy_attributes(importer: str, source: str, *names: str) -> Callable[[str], Any]:
     """A module's `__getattr__` that takes these names from another module.
 
     Args:
-        package: the `__package__` of the module that asks.
-        module: where the names are, relative to the package (`.greeter_restate_handlers`).
+        importer: the `__name__` of the module that asks.
+        source: where the names are, relative to the importer's package (`.greeter_restate_handlers`).
         names: the names.
     """
 
     def get(name: str) -> Any:
         if name not in names:
-            raise AttributeError(f"module {module.removesuffix('_handlers')!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(module, package), name)
+            raise AttributeError(f"module {importer!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(source, importer.rpartition(".")[0]), name)
 
     return get

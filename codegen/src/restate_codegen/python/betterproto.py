@@ -97,6 +97,9 @@ class BetterProto:
         for unit in generation.units:
             _note_file(generation, unit.desc)
             for desc in _types(unit.desc):
+                if keyword.iskeyword(_class_name(desc)):
+                    text = f"{desc.type_name} is called like a keyword of Python, which betterproto does not allow"
+                    generation.reading.problem(desc, text, "Rename it, or use --messages protobuf-py.")
                 other = classes.setdefault((unit.desc.proto.package, _class_name(desc)), desc.type_name)
                 if other != desc.type_name:
                     text = f"{desc.type_name} and {other} would both be `{_class_name(desc)}` with betterproto"
@@ -104,11 +107,13 @@ class BetterProto:
 
     def files(self, generation: Generation) -> Mapping[str, str]:
         files = {unit_path(unit): _reexports(unit) for unit in generation.units}
-        packages = {unit.desc.proto.package for unit in generation.units}
-        for path, text in compile_files(_needed(generation)).items():
-            package = path.removesuffix("__init__.py").strip("/").replace("/", ".")
-            ours = text and path.endswith("__init__.py") and package not in packages
-            files[f"{_PRIVATE}/{path}"] = HEADER + (f"from {_OURS}.{package} import *\n" if ours else text)
+        needed = _needed(generation)
+        compiled = compile_files([_without_services(file) for file in needed])
+        for path, text in compiled.items():
+            files[f"{_PRIVATE}/{path}"] = HEADER + text
+        for package in {file.proto.package for file in needed if is_bundled(file.name)}:
+            path = f"{_PRIVATE}/{package.replace('.', '/')}/__init__.py"
+            files[path] = HEADER + _shared(package, needed)
         return files
 
 
@@ -179,7 +184,14 @@ def _reexports(unit: FileUnit) -> str:
     return source.text()
 
 
-def _needed(generation: Generation) -> list[FileDescriptorProto]:
+def _shared(package: str, needed: Sequence[DescFile]) -> str:
+    """A bundled package, as seen from the private one: it is our own."""
+    types = [desc for file in needed if file.proto.package == package for desc in _types(file)]
+    names = sorted(f"{_class_name(desc)} as {_class_name(desc)}" for desc in types)
+    return "\n".join([*from_import(f"{_OURS}.{package}", names), ""])
+
+
+def _needed(generation: Generation) -> list[DescFile]:
     """The user's files and those of all messages in their fields; imports for options only would get in the way."""
     found: dict[str, DescFile] = {}
     todo = [unit.desc for unit in generation.units]
@@ -188,7 +200,7 @@ def _needed(generation: Generation) -> list[FileDescriptorProto]:
         if file.name not in found:
             found[file.name] = file
             todo += [used for message in all_messages(file) for used in _used_files(message)]
-    return [_without_services(file) for file in found.values()]
+    return list(found.values())
 
 
 def _used_files(message: DescMessage) -> Iterator[DescFile]:

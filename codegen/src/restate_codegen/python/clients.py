@@ -9,7 +9,7 @@ from restate_protocol.services import HandlerMode, ServiceKind
 from restate_codegen.comments import comment_of
 from restate_codegen.model import FileUnit, Generation, ServiceUnit
 from restate_codegen.naming import snake_case, upper_case
-from restate_codegen.writer import Source, Symbol, from_import
+from restate_codegen.writer import Item, Source, Symbol, from_import
 
 from . import descriptors, handlers
 from .flavour import MessageFlavour
@@ -37,6 +37,7 @@ def emit_clients(generation: Generation, unit: FileUnit, flavour: MessageFlavour
         return source
     typevar = _typevar(source)
     for service in unit.services:
+        source.blank(1 if service is unit.services[0] else 2)
         constants = _descriptors(source, generation, service, flavour, errors)
         _client(source, generation, service, flavour, typevar, constants)
     _handlers_on_demand(source, unit)
@@ -111,7 +112,6 @@ def _descriptors(
 ) -> list[str]:
     """The descriptors of a service and its handlers; gives the handlers' constants."""
     names = ServiceNames(service.name)
-    source.blank()
     constants = []
     for handler in service.contract.handlers:
         constant = source.claim(f"_{names.constant}_{upper_case(handler.name)}")
@@ -146,7 +146,7 @@ def _handler_arguments(
         arguments.append(f'idempotency_field="{attributes[handler.idempotency]}"')
     if handler.errors:
         classes = ", ".join(map(errors.name, handler.errors))
-        arguments.append(f"errors=({classes},)" if len(handler.errors) == 1 else f"errors=({classes})")
+        arguments.append(f"errors=({classes}{',' if len(handler.errors) == 1 else ''})")
     return arguments
 
 
@@ -157,10 +157,10 @@ def _mode(source: Source, mode: HandlerMode) -> str:
 def _service_descriptor(source: Source, service: ServiceUnit, constants: list[str]) -> None:
     key_type = service.contract.key_type
     file_set = source.use(Symbol(module_of(service.desc.file, descriptors.SUFFIX), "file_set"))
-    arguments = [
+    arguments: list[Item] = [
         f'"{service.contract.name}"',
         f"{source.use(Symbol(_SERVICES, 'ServiceKind'))}.{service.contract.kind.name}",
-        f"({', '.join(constants)}{',' if len(constants) == 1 else ''})",
+        constants,
         source.builtin(key_type.__name__) if key_type is not None else "None",
         file_set,
     ]
@@ -213,4 +213,4 @@ def _handlers_on_demand(source: Source, unit: FileUnit) -> None:
             source.line(line)
     lazy = source.use(Symbol(_LAZY, "lazy_attributes"))
     with source.block("else:"):
-        source.call(f"__getattr__ = {lazy}", ["__package__", f'"{module}"', *(f'"{name}"' for name in names)])
+        source.call(f"__getattr__ = {lazy}", ["__name__", f'"{module}"', *(f'"{name}"' for name in names)])

@@ -75,7 +75,7 @@ class _Emitter:
         """One constant for each field of a state or promises message."""
         desc = self._generation.message(message)
         found = []
-        self._source.blank()
+        self._source.blank(2)
         for field, field_desc in zip(fields, desc.fields, strict=True):
             constant = self._source.claim(f"_{self._names.constant}_{middle}_{upper_case(field.name)}")
             arguments = [
@@ -96,14 +96,14 @@ class _Emitter:
             for field, desc, constant in entries:
                 present = self._flavour.type_of(desc, self._source)
                 value = present if field.default else f"{present} | None"
-                self._field(field, f"{self._stub(field_class)}[{value}]", constant)
+                self._field(desc, f"{self._stub(field_class)}[{value}]", constant)
 
     def _promises(self, entries: list[tuple[Field, DescField, str]]) -> None:
         doc = f"The durable promises: {self._service.contract.promises}."
         with self._class(self._names.promises, self._stub("PromiseFields"), doc):
-            for field, desc, constant in entries:
+            for _, desc, constant in entries:
                 value = self._flavour.type_of(desc, self._source)
-                self._field(field, f"{self._stub('PromiseField')}[{value}]", constant)
+                self._field(desc, f"{self._stub('PromiseField')}[{value}]", constant)
 
     @contextmanager
     def _class(self, name: str, base: str, doc: str) -> Iterator[None]:
@@ -112,13 +112,15 @@ class _Emitter:
             self._source.docstring(doc)
             yield
 
-    def _field(self, field: Field, result: str, constant: str) -> None:
-        self._property(identifier(field.name), result, f"return self._field({constant})")
+    def _field(self, field: DescField, result: str, constant: str) -> None:
+        self._property(identifier(field.name), result, f"return self._field({constant})", comment_of(field))
 
-    def _property(self, name: str, result: str, body: str) -> None:
+    def _property(self, name: str, result: str, body: str, doc: str = "") -> None:
         self._source.blank()
         self._source.line(f"@{self._source.builtin('property')}")
         with self._source.block(f"def {name}(self) -> {result}:"):
+            if doc:
+                self._source.docstring(doc)
             self._source.line(body)
 
     def _context(self, name: str, base: str, state: str) -> None:
