@@ -90,6 +90,10 @@ class Invocation:
         self._asleep = None
         await self._runtime.send(frame)
 
+    def set_state(self, state: Mapping[int, bytes]) -> None:
+        """What the next attempts find."""
+        self._template.state = [pb.StateEntry(number=number, value=value) for number, value in state.items()]
+
     async def complete(self, command: int, result: Result) -> None:
         await self._notify(Completion(command, result))
 

@@ -99,6 +99,7 @@ class RunFuture(Waitable[T_co]):
         task.add_done_callback(self._attempt.run_tasks.discard)
 
     def _execute_here(self) -> Generator[Any, Any, None]:
+        self._attempt.machine.check_open()
         self._began = True
         self._attempt.enter_run()
         try:

@@ -209,7 +209,7 @@ class Machine:
         Raises:
             AttemptOver: the attempt is over, or the journal shows that no attempt waited here before.
         """
-        self._check_open()
+        self.check_open()
         settled = self._poll_group(tree) if isinstance(tree, Group) else self._poll_one(tree)
         if not settled and self._recording.left:
             self._await_was_added(tree)
@@ -281,7 +281,7 @@ class Machine:
 
     def sys_run(self, name: str) -> int:
         """A step. Execute its function unless `has_result`, then `propose`."""
-        self._check_open()
+        self.check_open()
         number, data = self._number(), _encoded_run(name)
         if not self._recording.left:
             self._emit(data)
@@ -291,7 +291,7 @@ class Machine:
 
     def propose(self, handle: int, result: Result) -> None:
         """The result of a run's function. It counts once the runtime has acknowledged it."""
-        self._check_open()
+        self.check_open()
         self._proposals[handle] = result
         frame = pb.RunProposal(
             invocation_id=self.invocation_id,
@@ -390,7 +390,7 @@ class Machine:
 
     def sys_get_state(self, number: int) -> int:
         """A state entry: Value, or Void where there is none. Settled at once unless it must be fetched."""
-        self._check_open()
+        self.check_open()
         if self._recording.left:
             recorded = self._replayed(journal.GetState(number))
             saw = recorded.result if isinstance(recorded, journal.GetState) else None
@@ -433,7 +433,7 @@ class Machine:
 
     def sys_state_keys(self) -> int:
         """Numbers of the state entries there are, as a StateKeys message. Settled at once unless fetched."""
-        self._check_open()
+        self.check_open()
         if self._recording.left:
             recorded = self._replayed(journal.GetStateKeys())
             saw = recorded.numbers if isinstance(recorded, journal.GetStateKeys) else None
@@ -509,7 +509,8 @@ class Machine:
 
     # Numbering, replay and emission
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises AttemptOver where the attempt is over."""
         if self._over is not None:
             raise Closed(self._over)
 
@@ -520,7 +521,7 @@ class Machine:
 
     def _issue(self, entry: journal.Command, message: type[Any] | None = None) -> int:
         """Replays the command if one is recorded here, else emits it. Gives its number."""
-        self._check_open()
+        self.check_open()
         number, data = self._number(), journal.encode(entry)
         if not self._recording.left:
             self._emit(data)

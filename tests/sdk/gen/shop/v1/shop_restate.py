@@ -63,6 +63,7 @@ class CheckoutClient(Client[C_co]):
     def pay(self) -> Method[C_co, PayRequest, PayResponse]:
         return self._method(_CHECKOUT_PAY)
 
+
 _CART_ADD = HandlerDescriptor(
     "shop.v1.Cart",
     "Add",
@@ -102,6 +103,7 @@ class CartClient(Client[C_co]):
     @property
     def look(self) -> Method[C_co, LookRequest, LookResponse]:
         return self._method(_CART_LOOK)
+
 
 _ORDER_RUN = HandlerDescriptor(
     "shop.v1.Order",
@@ -161,7 +163,7 @@ if TYPE_CHECKING:
     )
 else:
     __getattr__ = lazy_attributes(
-        __package__,
+        __name__,
         ".shop_restate_handlers",
         "CartContext",
         "CartHandlers",

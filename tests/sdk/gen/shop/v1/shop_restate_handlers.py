@@ -57,6 +57,7 @@ class CheckoutHandlers(Handlers):
     async def pay(self, ctx: CheckoutContext, request: PayRequest, /) -> PayResponse:
         """Pay of shop.v1.Checkout."""
 
+
 _CART_STATE_ITEMS = StateEntry("items", 1, "items", CartState, default=True)
 _CART_STATE_TOTAL = StateEntry("total", 2, "total", CartState, default=True)
 _CART_STATE_NOTE = StateEntry("note", 3, "note", CartState, default=False)
@@ -133,6 +134,7 @@ class CartHandlers(Handlers):
     async def look(self, ctx: CartSharedContext, request: LookRequest, /) -> LookResponse:
         """Look of shop.v1.Cart."""
 
+
 _ORDER_STATE_STEP = StateEntry("step", 1, "step", OrderState, default=True)
 
 
@@ -150,6 +152,7 @@ class OrderSharedStateFields(SharedStateFields):
     @property
     def step(self) -> SharedStateField[str]:
         return self._field(_ORDER_STATE_STEP)
+
 
 _ORDER_PROMISE_APPROVED = PromiseEntry("approved", 1, "approved", OrderPromises)
 _ORDER_PROMISE_ADDRESS = PromiseEntry("address", 2, "address", OrderPromises)
