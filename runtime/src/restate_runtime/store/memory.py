@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from restate_protocol.ids import invocation_id_text
+from restate_protocol.ids import INVOCATION_ID_BYTES, invocation_id_text
 from restate_protocol.services import HandlerMode
 
 from restate_runtime.core.decision import (
@@ -204,12 +204,12 @@ class MemoryStore(Store):
 
     async def expired(self, now_ms: int, limit: int) -> list[bytes]:
         self._use()
-        found = sorted(
+        found = [
             (record.expires_ms, record.id)
             for record in self._invocations.values()
             if record.status is Status.COMPLETED and record.expires_ms is not None and record.expires_ms <= now_ms
-        )
-        return [invocation_id for _, invocation_id in found[:limit]]
+        ]
+        return [invocation_id for _, invocation_id in sorted(found, key=lambda pair: pair[0])[:limit]]
 
     async def deployments(self) -> list[Deployment]:
         self._use()
@@ -276,6 +276,8 @@ class _Check:
             raise StoreInvalid(f"{invocation_id_text(invocation_id)} cannot be {what}: the store does not know it")
 
     def _create(self, record: Invocation) -> None:
+        if len(record.id) != INVOCATION_ID_BYTES:
+            raise StoreInvalid(f"{record.id.hex()} is no invocation id: it has {len(record.id)} bytes, not 16")
         if self._record(record.id) is not None:
             raise StoreInvalid(f"{invocation_id_text(record.id)} cannot be created: it exists")
         self._records[record.id] = record

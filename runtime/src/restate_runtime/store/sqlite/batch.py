@@ -1,0 +1,353 @@
+"""Writes of one commit -> statements and their parameters.
+
+Runs on the event loop and reads every record before it returns, so the caller may go on changing them. Here several
+writes to one thing become one: the last state of an invocation, the last value of a state entry, the last word on a
+timer. queries.sql says how the parameters are laid out.
+
+Invariant: the statements, executed in order in one transaction, do what the writes do in order. A purge begins a new
+batch, because it is the one write whose effect on the writes before it is known only to the database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from restate_protocol.ids import invocation_id_text
+
+from restate_runtime.core.decision import (
+    AddPromiseWaiter,
+    AddWaiter,
+    AppendEntry,
+    ClearState,
+    CreateInvocation,
+    DeleteTimer,
+    PurgeInvocation,
+    PutDeployment,
+    PutDescriptorSet,
+    PutPromise,
+    PutState,
+    PutTimer,
+    RecordAttempt,
+    RemovePromiseWaiters,
+    RemoveWaiters,
+    SaveInvocation,
+    Write,
+)
+from restate_runtime.core.records import Invocation, Timer
+from restate_runtime.store.base import StoreInvalid
+
+from .parts import Parts, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One call into SQLite: a query of queries.sql and what it is executed with."""
+
+    query: str
+    parameters: Sequence[Any] | dict[str, Any]
+
+
+def statements(writes: Sequence[Write]) -> list[Statement]:
+    """What to execute for `writes`, in one transaction.
+
+    Raises:
+        StoreInvalid: the writes make no sense whatever the store holds.
+    """
+    batch = Batch()
+    batches = [batch]
+    for write in writes:
+        if type(write) is PurgeInvocation:
+            if batch.has_writes:
+                batch = Batch()
+                batches.append(batch)
+            batch.purge(write)
+        else:
+            batch.has_writes = True
+            _TAKE[type(write)](batch, write)
+    return [statement for batch in batches for statement in batch.statements()]
+
+
+@dataclass(slots=True)
+class Creation:
+    """A new invocation: the record that was created, and the one last saved. Mostly they are the same."""
+
+    fixed: Invocation
+    last: Invocation
+
+
+@dataclass(slots=True)
+class StateChange:
+    """What becomes of the state of one object: whether all goes, then the last word on each entry."""
+
+    cleared: bool = False
+    values: dict[int, bytes | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class WaitersChange:
+    """What becomes of those who wait for one target: whether all go, then who comes, in order."""
+
+    removed: bool = False
+    added: dict[tuple[bytes, int], None] = field(default_factory=dict)
+
+
+class Batch:
+    """Purges, then any other writes."""
+
+    __slots__ = (
+        "_attempts",
+        "_created",
+        "_entries",
+        "_parts",
+        "_purged",
+        "_rare",
+        "_saved",
+        "_state",
+        "_timers",
+        "_touched",
+        "_waiters",
+        "has_writes",
+    )
+
+    def __init__(self) -> None:
+        self.has_writes = False  # besides purges
+        self._parts = Parts()
+        self._purged: list[bytes] = []
+        self._created: dict[bytes, Creation] = {}
+        self._saved: dict[bytes, Invocation] = {}
+        self._touched: set[bytes] = set()
+        self._entries: list[Row] = []
+        self._attempts: list[Row] = []
+        self._timers: dict[Timer, bool] = {}
+        self._state: dict[tuple[str, str], StateChange] = {}
+        self._waiters: dict[bytes, WaitersChange] = {}
+        self._rare: list[Statement] = []
+
+    def purge(self, write: PurgeInvocation) -> None:
+        self._purged.append(write.invocation_id)
+
+    def create(self, write: CreateInvocation) -> None:
+        record = write.invocation
+        if record.id in self._created or record.id in self._saved or record.id in self._touched:
+            # Whether or not the store knows it already, this write or the one before it makes no sense.
+            raise StoreInvalid(f"{invocation_id_text(record.id)} is created after another write of it in one commit")
+        self._created[record.id] = Creation(record, record)
+
+    def save(self, write: SaveInvocation) -> None:
+        record = write.invocation
+        creation = self._created.get(record.id)
+        if creation is None:
+            self._saved[record.id] = record
+        else:
+            creation.last = record
+
+    def append(self, write: AppendEntry) -> None:
+        parts = self._parts
+        self._touched.add(write.invocation_id)
+        self._entries.append((parts.id(write.invocation_id), write.index, write.at_ms, *parts.blob(write.entry)))
+
+    def attempt(self, write: RecordAttempt) -> None:
+        attempt, parts = write.attempt, self._parts
+        self._touched.add(attempt.invocation_id)
+        self._attempts.append(
+            (
+                parts.id(attempt.invocation_id),
+                attempt.epoch,
+                attempt.started_ms,
+                attempt.ended_ms,
+                attempt.outcome.value,
+                *parts.text(attempt.deployment_id),
+                *parts.blob(attempt.failure),
+            )
+        )
+
+    def put_timer(self, write: PutTimer) -> None:
+        self._timers[write.timer] = True
+
+    def delete_timer(self, write: DeleteTimer) -> None:
+        self._timers[write.timer] = False
+
+    def put_state(self, write: PutState) -> None:
+        self._state_of(write.service, write.key).values[write.number] = write.value
+
+    def clear_state(self, write: ClearState) -> None:
+        change = self._state_of(write.service, write.key)
+        change.cleared = True
+        change.values.clear()
+
+    def _state_of(self, service: str, key: str) -> StateChange:
+        change = self._state.get((service, key))
+        if change is None:
+            change = self._state[service, key] = StateChange()
+        return change
+
+    def add_waiter(self, write: AddWaiter) -> None:
+        change = self._waiters.setdefault(write.target, WaitersChange())
+        change.added[write.invocation_id, write.command] = None
+
+    def remove_waiters(self, write: RemoveWaiters) -> None:
+        self._waiters[write.target] = WaitersChange(removed=True)
+
+    def put_promise(self, write: PutPromise) -> None:
+        self._rare.append(Statement("put_promise", (write.service, write.key, write.number, write.result)))
+
+    def add_promise_waiter(self, write: AddPromiseWaiter) -> None:
+        row = (write.service, write.key, write.number, write.invocation_id, write.command)
+        self._rare.append(Statement("add_promise_waiter", row))
+
+    def remove_promise_waiters(self, write: RemovePromiseWaiters) -> None:
+        self._rare.append(Statement("remove_promise_waiters", (write.service, write.key, write.number)))
+
+    def put_deployment(self, write: PutDeployment) -> None:
+        deployment = write.deployment
+        row = (
+            deployment.id,
+            deployment.address,
+            deployment.version_label,
+            deployment.descriptor_hash,
+            json.dumps(deployment.services),
+            deployment.created_ms,
+            deployment.revision,
+            deployment.dev_name,
+        )
+        self._rare.append(Statement("put_deployment", row))
+
+    def put_descriptor_set(self, write: PutDescriptorSet) -> None:
+        self._rare.append(Statement("put_descriptor_set", (write.hash, write.data)))
+
+    def statements(self) -> Iterator[Statement]:
+        """The purges, the frequent writes, the rare ones: one statement for each of the first two."""
+        if self._purged:
+            yield self._purge_statement()
+        rows = self._rows()
+        if rows:
+            yield Statement(
+                "apply_batch",
+                _NO_ROWS | {name: _json(found) for name, found in rows.items()} | {"data": self._parts.joined()},
+            )
+        yield from self._rare
+
+    def _purge_statement(self) -> Statement:
+        parts = Parts()
+        ids = [parts.id(invocation_id) for invocation_id in self._purged]
+        return Statement("apply_purge", {"ids": _json(ids), "data": parts.joined()})
+
+    def _rows(self) -> dict[str, list[Row]]:
+        """The rows of every column of `batch` that has any."""
+        rows: dict[str, list[Row]] = {
+            "creates": [self._create_row(creation) for creation in self._created.values()],
+            "saves": [(self._parts.id(record.id), *self._changing(record)) for record in self._saved.values()],
+            "entries": self._entries,
+            "attempts": self._attempts,
+            "put_timers": [self._timer_row(timer) for timer, put in self._timers.items() if put],
+            "delete_timers": [self._timer_row(timer) for timer, put in self._timers.items() if not put],
+            **self._state_rows(),
+            **self._waiter_rows(),
+        }
+        return {name: found for name, found in rows.items() if found}
+
+    def _create_row(self, creation: Creation) -> Row:
+        record, parts = creation.fixed, self._parts
+        return (
+            parts.id(record.id),
+            *parts.text(record.service),
+            *parts.text(record.handler),
+            *parts.text(record.key),
+            record.mode.value,
+            record.created_ms,
+            record.scheduled_for_ms,
+            *parts.text(record.idempotency_key),
+            *parts.blob(record.parent_id),
+            record.parent_command,
+            int(record.reply),
+            *parts.text(record.traceparent),
+            *parts.text(record.tracestate),
+            record.retention_ms,
+            *self._changing(creation.last),
+        )
+
+    def _changing(self, record: Invocation) -> Row:
+        parts = self._parts
+        return (
+            record.status.value,
+            *parts.text(record.deployment_id),
+            record.queue_seq,
+            record.epoch,
+            record.attempt_started_ms,
+            record.retry_count,
+            record.next_retry_ms,
+            *parts.blob(record.awaiting),
+            *parts.blob(record.last_failure),
+            record.completed_ms,
+            *parts.blob(record.result),
+            record.expires_ms,
+        )
+
+    def _timer_row(self, timer: Timer) -> Row:
+        return (timer.due_ms, self._parts.id(timer.invocation_id), timer.command, timer.kind.value)
+
+    def _state_rows(self) -> dict[str, list[Row]]:
+        cleared: list[Row] = []
+        deleted: list[Row] = []
+        put: list[Row] = []
+        for (service, key), change in self._state.items():
+            where = (*self._parts.text(service), *self._parts.text(key))
+            if change.cleared:
+                cleared.append(where)
+            for number, value in change.values.items():
+                if value is not None:
+                    put.append((*where, number, *self._parts.blob(value)))
+                elif not change.cleared:
+                    deleted.append((*where, number))
+        return {"clear_state": cleared, "delete_state": deleted, "put_state": put}
+
+    def _waiter_rows(self) -> dict[str, list[Row]]:
+        removed: list[Row] = []
+        added: list[Row] = []
+        for target, change in self._waiters.items():
+            begin = self._parts.id(target)
+            if change.removed:
+                removed.append((begin,))
+            added.extend((begin, self._parts.id(waiter), command) for waiter, command in change.added)
+        return {"remove_waiters": removed, "add_waiters": added}
+
+
+_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+_NO_ROWS: dict[str, Any] = dict.fromkeys(
+    (
+        "creates",
+        "saves",
+        "entries",
+        "attempts",
+        "put_timers",
+        "delete_timers",
+        "clear_state",
+        "delete_state",
+        "put_state",
+        "remove_waiters",
+        "add_waiters",
+    )
+)
+
+#: By type, because a chain of isinstance checks would cost more than the rest for the last of them.
+_TAKE: dict[type[Any], Callable[[Batch, Any], None]] = {
+    CreateInvocation: Batch.create,
+    SaveInvocation: Batch.save,
+    AppendEntry: Batch.append,
+    RecordAttempt: Batch.attempt,
+    PutTimer: Batch.put_timer,
+    DeleteTimer: Batch.delete_timer,
+    PutState: Batch.put_state,
+    ClearState: Batch.clear_state,
+    AddWaiter: Batch.add_waiter,
+    RemoveWaiters: Batch.remove_waiters,
+    PutPromise: Batch.put_promise,
+    AddPromiseWaiter: Batch.add_promise_waiter,
+    RemovePromiseWaiters: Batch.remove_promise_waiters,
+    PutDeployment: Batch.put_deployment,
+    PutDescriptorSet: Batch.put_descriptor_set,
+}
