@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import grpc
 import structlog
 
+from .admin.health import health_app
 from .admin.service import Admin
 from .config import Settings
 from .core.decision import Report
@@ -28,6 +29,7 @@ from .engine.loop import Engine
 from .ingress.admission import Admission, Limits
 from .ingress.grpc import GrpcIngress
 from .ingress.http import HttpIngress
+from .ingress.http_server import HttpServer
 from .ingress.ports import address_text, check_free
 from .ingress.waiting import Waiting
 from .store.base import Store
@@ -44,6 +46,7 @@ class Ports:
     ingress_grpc: int
     ingress_http: int
     admin_grpc: int
+    admin_http: int
 
 
 def wall_clock_ms() -> int:
@@ -85,6 +88,8 @@ class Server:
         self._grpc = GrpcIngress(admission, self.engine, self._waiting)
         self._http = HttpIngress(admission, self.engine, self._waiting)
         self._admin: grpc.aio.Server | None = None
+        self._health = HttpServer(health_app(self._problem), "the health check")
+        self._stopping = False
 
     async def start(self) -> Ports:
         """Opens the store, takes up its work, and listens.
@@ -103,11 +108,13 @@ class Server:
             admin_grpc=await self._start_admin(),
             ingress_grpc=await self._grpc.start(settings.host, settings.ingress_grpc_port),
             ingress_http=await self._http.start(settings.host, settings.ingress_http_port),
+            admin_http=await self._health.start(settings.host, settings.admin_http_port),
         )
 
     async def stop(self) -> None:
         """Lets what runs finish for the grace period; what is left goes on after the next start."""
         grace_s = self.settings.drain_grace_ms / 1000
+        self._stopping = True
         self.deployments.drain()
         away = asyncio.get_running_loop().call_later(grace_s, self._waiting.send_away)
         await asyncio.gather(self._grpc.stop(grace_s + 1), self._http.stop(grace_s + 1))
@@ -116,6 +123,7 @@ class Server:
         await self.engine.stop()
         if self._admin is not None:
             await self._admin.stop(0)
+        await self._health.stop(0)
         await self.traces.stop()
         await self.store.close()
 
@@ -129,6 +137,12 @@ class Server:
         await server.start()
         self._admin = server
         return bound
+
+    def _problem(self) -> str:
+        """Why no work can be taken now, for the health check."""
+        if self.engine.failed.done():
+            return "the store failed; the runtime is stopping"
+        return "the runtime is stopping" if self._stopping else ""
 
     def _report(self, report: Report) -> None:
         if report.kind in ("attempt_failed", "attempt_lost"):

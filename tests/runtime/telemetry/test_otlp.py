@@ -8,10 +8,12 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from restate_protocol.ids import invocation_id_text
 from restate_runtime.config import load
 from restate_runtime.core.decision import Report
 from restate_runtime.core.spans import Link, Span, SpanKind
@@ -110,6 +112,15 @@ async def test_the_console_is_a_setting(world: World, capsys: pytest.CaptureFixt
     telemetry.report(Report("completed", one.id))
     await telemetry.stop()
     assert "run charge" in capsys.readouterr().err
+
+
+async def test_a_pause_is_logged_with_the_way_out(world: World) -> None:
+    telemetry = Traces(world.store, load({}, {}), lambda: 10_000, {})
+    with structlog.testing.capture_logs() as logs:
+        telemetry.report(Report("paused", bytes(16), "boom"))
+    (line,) = logs
+    assert (line["log_level"], line["reason"]) == ("warning", "boom")
+    assert line["resume"] == f"restate-cli invocations resume {invocation_id_text(bytes(16))}"
 
 
 def test_a_span_that_lasts_cannot_be_exported() -> None:

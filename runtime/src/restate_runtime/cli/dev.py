@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,9 @@ CHILD_GRACE_S = 5.0
 
 _WATCHED = frozenset({".py", ".proto"})
 _PASSED_OVER = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".restate", ".pytest_cache"})
+
+
+_FORKS = "GRPC_ENABLE_FORK_SUPPORT"
 
 
 class DevError(RestateError):
@@ -119,10 +122,13 @@ class DevServer:
         """Keeps the app running, whatever happens to its files."""
         try:
             async with asyncio.TaskGroup() as group:
+                changes: asyncio.Queue[set[Path]] = asyncio.Queue()
+                group.create_task(self._watch(changes))
+                await asyncio.sleep(0)  # the watch begins before the app is read, so that no change is missed
                 await self._restart(admin, group)
-                async for changed in self._changes():
-                    await self._react(changed)
-                    await self._restart(admin, group)
+                while True:
+                    if await self._concerns_app(await changes.get()):
+                        await self._restart(admin, group)
         except Exception as error:
             say(f"error: the app is not watched any more: {error}. Start again.")
             raise
@@ -142,6 +148,7 @@ class DevServer:
             address,
             self._app.dev_name,
             stdin=asyncio.subprocess.PIPE,
+            env=_without_fork_setting(),
         )
         group.create_task(self._watch_child(self._child))
 
@@ -165,23 +172,27 @@ class DevServer:
 
     # Files
 
-    async def _changes(self) -> AsyncIterator[set[Path]]:
-        """Files that somebody else changed, a batch at a time."""
+    async def _watch(self, changes: asyncio.Queue[set[Path]]) -> None:
+        """Tells of files that somebody else changed, a batch at a time."""
         folder = self._app.path.parent
         folders = {folder, *(one for record in find_records(folder) for one in record.inputs.folders)}
         async for batch in awatch(*_outermost(folders), watch_filter=_is_watched, debounce=200, step=50):
             changed = {Path(path) for _, path in batch}
             others = {path for path in changed if self._generated.get(path) != _modified(path)}
             if others:
-                yield others
+                changes.put_nowait(others)
 
-    async def _react(self, changed: set[Path]) -> None:
+    async def _concerns_app(self, changed: set[Path]) -> bool:
+        """Generates again where a contract changed. True: the app is to be loaded again."""
         names = ", ".join(sorted(path.name for path in changed)[:3])
         say(f"changed: {names}{' …' if len(changed) > 3 else ''}")
+        generated = 0
         if any(path.suffix == ".proto" for path in changed):
-            await asyncio.to_thread(self._regenerate)
+            generated = await asyncio.to_thread(self._regenerate)
+        return generated > 0 or any(path.suffix == ".py" for path in changed)
 
-    def _regenerate(self) -> None:
+    def _regenerate(self) -> int:
+        total = 0
         for recorded in find_records(self._app.path.parent):
             try:
                 count = regenerate(recorded)
@@ -190,6 +201,8 @@ class DevServer:
                 continue
             say(f"generated {recorded.out}: {count} files changed")
             self._remember(recorded)
+            total += count
+        return total
 
     def _remember(self, recorded: Recorded) -> None:
         """So that our own writing is not taken for a change."""
@@ -206,6 +219,16 @@ class DevServer:
         calls = "\n".join(call_lines(loaded.services.values(), loaded.schema, shown))
         say("reloaded" if calls == self._calls else f"\n{calls}\n")
         self._calls = calls
+
+
+def quiet_forks() -> None:
+    """Before gRPC is loaded: starting a child must not run its fork handlers, which warn on stderr."""
+    os.environ.setdefault(_FORKS, "0")
+
+
+def _without_fork_setting() -> dict[str, str]:
+    """The environment for the app, which may need to fork."""
+    return {name: value for name, value in os.environ.items() if (name, value) != (_FORKS, "0")}
 
 
 def _outermost(folders: set[Path]) -> list[Path]:

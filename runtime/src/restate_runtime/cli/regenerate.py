@@ -59,9 +59,16 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
         yield folder
     if depth == 0:
         return
-    for child in sorted(folder.iterdir()):
+    for child in _children(folder):
         if child.is_dir() and not child.is_symlink() and child.name not in _PASSED_OVER:
             yield from _walk(child, depth - 1)
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []  # not ours to read
 
 
 def _read(out: Path) -> Recorded | None:

@@ -52,7 +52,7 @@ def dev(
     settings: Settings,
 ) -> None:
     """Runs a runtime and an app beside it; restarts the app when a .py or .proto file changes."""
-    from .dev import DevError, DevServer, find_app
+    from .dev import DevError, DevServer, find_app, quiet_forks
 
     try:
         found = find_app(target)
@@ -61,6 +61,7 @@ def dev(
         raise typer.Exit(2) from None
     if settings.db == DEV_DB:
         settings = replace(settings, db=str(found.prepare(DEV_DB)))
+    quiet_forks()
     _prepare(settings)
     _run(DevServer(found, settings).run)
 

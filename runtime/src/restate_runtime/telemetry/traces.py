@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+import structlog
+from restate_protocol.ids import invocation_id_text
+
 from restate_runtime.config import Settings
 from restate_runtime.core.decision import Report
 from restate_runtime.deployments.contracts import Contracts
@@ -13,6 +16,8 @@ from restate_runtime.store.base import Store
 
 from .console import ConsoleTraces
 from .exporter import TraceExporter
+
+_log = structlog.get_logger("restate.telemetry")
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
@@ -37,6 +42,9 @@ class Traces:
 
     def report(self, report: Report) -> None:
         """Takes note of a report; the work is done later, by tasks of their own."""
+        if report.kind == "paused":
+            how = f"restate-cli invocations resume {invocation_id_text(report.invocation_id)}"
+            _log.warning("paused", invocation_id=report.invocation_id, reason=report.detail, resume=how)
         if self._exporter is not None:
             self._exporter.report(report)
         if self._console is not None:
