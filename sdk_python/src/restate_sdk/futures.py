@@ -107,11 +107,11 @@ class _Combined(Waitable[T_co]):
 
     __slots__ = ("_children", "_group")
 
-    def __init__(self, children: Sequence[Waitable[Any]], combinator: Combinator) -> None:
-        super().__init__(children[0]._attempt)
-        if any(child._attempt is not self._attempt for child in children):
-            self._attempt.misuse("futures of two invocations were waited for together")
-        self._attempt.check()
+    def __init__(self, attempt: Attempt, children: Sequence[Waitable[Any]], combinator: Combinator) -> None:
+        super().__init__(attempt)
+        attempt.check()
+        if any(child._attempt is not attempt for child in children if not isinstance(child, _Nothing)):
+            attempt.misuse("futures of two invocations were waited for together")
         self._children = children
         self._group = Group(combinator, tuple(child._tree() for child in children))
 
@@ -127,21 +127,27 @@ class _Gathered(_Combined[tuple[Any, ...]]):
         return tuple(child._take() for child in self._children)
 
 
-class _Nothing(Waitable[tuple[()]]):
-    """What gather() without futures gives: settled from the beginning."""
+class _Nothing(Waitable[T_co]):
+    """What combining no futures gives: settled from the beginning, and of no attempt."""
 
-    def __init__(self) -> None:
-        pass
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T_co) -> None:
+        self._value = value
 
     def _tree(self) -> Tree:
         return Group(Combinator.ALL_COMPLETED, ())
 
-    def _take(self) -> tuple[()]:
-        return ()
+    def _take(self) -> T_co:
+        return self._value
 
-    def __await__(self) -> Generator[Any, Any, tuple[()]]:
+    def __await__(self) -> Generator[Any, Any, T_co]:
         yield from ()
-        return ()
+        return self._value
+
+
+def _attempt_of(children: Sequence[Waitable[Any]]) -> Attempt | None:
+    return next((child._attempt for child in children if not isinstance(child, _Nothing)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +161,18 @@ class Selected(Generic[T]):
 class _First(_Combined[T_co]):
     __slots__ = ("_label",)
 
-    def __init__(self, children: Sequence[Waitable[Any]], label: Callable[[int, Any], T_co]) -> None:
-        super().__init__(children, Combinator.FIRST_COMPLETED)
+    def __init__(self, attempt: Attempt, children: Sequence[Waitable[Any]], label: Callable[[int, Any], T_co]) -> None:
+        super().__init__(attempt, children, Combinator.FIRST_COMPLETED)
         self._label = label
 
     def _take(self) -> T_co:
         index = self._attempt.machine.winner(self._group)
         return self._label(index, self._children[index]._take())
+
+
+def _first(children: Sequence[Waitable[Any]], label: Callable[[int, Any], Any]) -> Waitable[Any]:
+    attempt = _attempt_of(children)
+    return _Nothing(label(0, children[0]._take())) if attempt is None else _First(attempt, children, label)
 
 
 def _waitable(what: str, future: object) -> Waitable[Any]:
@@ -215,9 +226,10 @@ def gather(*futures: DurableFuture[Any]) -> DurableFuture[Any]:
         TerminalError: when awaited: the failure that came first in the journal. The others go on.
     """
     children = [_waitable("gather", future) for future in futures]
-    if not children:
-        return _Nothing()
-    return _Gathered(children, Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED)
+    attempt = _attempt_of(children)
+    if attempt is None:
+        return _Nothing(tuple(child._take() for child in children))
+    return _Gathered(attempt, children, Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED)
 
 
 @overload
@@ -254,5 +266,5 @@ def select(*futures: DurableFuture[Any], **named: DurableFuture[Any]) -> Durable
     if named:
         names = list(named)
         children = [_waitable("select", future) for future in named.values()]
-        return _First(children, lambda index, value: Selected(names[index], value))
-    return _First([_waitable("select", future) for future in futures], lambda index, value: (index, value))
+        return _first(children, lambda index, value: Selected(names[index], value))
+    return _first([_waitable("select", future) for future in futures], lambda index, value: (index, value))
