@@ -1,20 +1,18 @@
-"""Compiling protos in tests of the contract and the generator, and the cases with their expected output."""
+"""Compiling protos given as text, and importing the expected output of the cases."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 from restate_codegen.protoc import compile_protos
 
-Compile = Callable[[str | Mapping[str, str]], bytes]
-Load = Callable[[str, str, str], ModuleType]
-
-CASES = Path(__file__).parent / "cases"
+from tests.codegen.harness import CASES, Compile, LoadCase, expected_files
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,8 +21,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def compile_text(tmp_path: Path) -> Compile:
-    """Compiles protos given as text, one as `a.proto` or several by name, to a descriptor set with positions."""
-
     def compile_them(text: str | Mapping[str, str]) -> bytes:
         files = {"a.proto": text} if isinstance(text, str) else text
         for name, content in files.items():
@@ -37,20 +33,24 @@ def compile_text(tmp_path: Path) -> Compile:
 
 
 @pytest.fixture
-def load_golden() -> Load:
-    """Imports a module of a case's expected output: case, flavour, module (`greeter.v1.greeter_restate`)."""
-
-    def load(case: str, flavour: str, module: str) -> ModuleType:
-        package = f"golden_{case}_{flavour}"
-        if package not in sys.modules:
-            folder = CASES / case / "expected" / flavour
-            spec = importlib.util.spec_from_file_location(
-                package, folder / "__init__.py", submodule_search_locations=[str(folder)]
-            )
-            assert spec is not None
-            assert spec.loader is not None
-            sys.modules[package] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(sys.modules[package])
-        return importlib.import_module(f"{package}.{module}")
+def load_case() -> LoadCase:
+    def load(case: str, flavour: str) -> Mapping[str, Any]:
+        folder = CASES / case / "expected" / flavour
+        package = import_package(f"golden_{case}_{flavour}", folder)
+        names = [path.removesuffix(".py").replace("/", ".") for path in expected_files(folder)]
+        modules = [name for name in names if not name.endswith("__init__")]
+        return {name: importlib.import_module(f"{package}.{name}") for name in modules}
 
     return load
+
+
+def import_package(name: str, folder: Path) -> str:
+    """Makes a folder importable under a name of its own, so that cases do not meet."""
+    if name not in sys.modules:
+        start, places = folder / "__init__.py", [str(folder)]
+        spec = importlib.util.spec_from_file_location(name, start, submodule_search_locations=places)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return name

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from protobuf.wkt import FileDescriptorSet
 from restate_protocol.contract.model import Contract, Field, Handler, KeyField, OnMaxAttempts, RetryPolicy, Service
 from restate_protocol.contract.problems import ContractError, Problem
 from restate_protocol.contract.read import examine, read_contract
 from restate_protocol.services import HandlerMode, ServiceKind
+
+from tests.codegen.harness import Compile
 
 HEAD = 'syntax = "proto3"; package shop.v1; import "restate/v1/options.proto";\n'
 
@@ -36,14 +40,14 @@ message GreeterState {
 )
 
 
-def handler(text: str, compile_text) -> Handler:
+def handler(text: str, compile_text: Compile) -> Handler:
     contract = read_contract(compile_text(HEAD + text + "message Void {}\n"))
     return contract.services[0].handlers[0]
 
 
-def test_an_object_reads_with_keys_modes_and_state(compile_text):
+def test_an_object_reads_with_keys_modes_and_state(compile_text: Compile) -> None:
     key = KeyField("name", 1, str, optional=False)
-    common = {"private": False, "request": "shop.v1.GreetRequest", "response": "shop.v1.GreetResponse"}
+    common: dict[str, Any] = {"private": False, "request": "shop.v1.GreetRequest", "response": "shop.v1.GreetResponse"}
     common |= {"key": key, "idempotency": "once"}
     assert read_contract(compile_text(GREETER)) == Contract(
         (
@@ -70,7 +74,7 @@ def test_an_object_reads_with_keys_modes_and_state(compile_text):
     )
 
 
-def test_a_workflow_runs_the_method_that_is_marked_or_named_run(compile_text):
+def test_a_workflow_runs_the_method_that_is_marked_or_named_run(compile_text: Compile) -> None:
     text = """
     service Named {
       option (restate.v1.service).kind = WORKFLOW;
@@ -92,7 +96,7 @@ def test_a_workflow_runs_the_method_that_is_marked_or_named_run(compile_text):
     assert marked.handlers[0].key == KeyField("id", 1, int, optional=True)
 
 
-def test_a_plain_service_ignores_the_key_of_a_message_it_shares(compile_text):
+def test_a_plain_service_ignores_the_key_of_a_message_it_shares(compile_text: Compile) -> None:
     text = """
     service Plain { rpc Add(Key) returns (Void); }
     message Key { bool id = 1 [(restate.v1.field).key = true]; }
@@ -101,7 +105,7 @@ def test_a_plain_service_ignores_the_key_of_a_message_it_shares(compile_text):
     assert (read.mode, read.key) == (HandlerMode.SERVICE, None)
 
 
-def test_defaults_hold_where_nothing_is_said(compile_text):
+def test_defaults_hold_where_nothing_is_said(compile_text: Compile) -> None:
     read = handler("service Plain { rpc Add(Void) returns (Void); }", compile_text)
     assert read.retry == RetryPolicy(500, 2.0, 60_000, 70, OnMaxAttempts.PAUSE)
     assert (read.inactivity_ms, read.abort_ms, read.execution_timeout_ms) == (60_000, 600_000, None)
@@ -110,7 +114,7 @@ def test_defaults_hold_where_nothing_is_said(compile_text):
     assert not read.lazy_state
 
 
-def test_a_handlers_own_option_wins_over_its_services(compile_text):
+def test_a_handlers_own_option_wins_over_its_services(compile_text: Compile) -> None:
     text = """
     service Plain {
       option (restate.v1.service) = {
@@ -135,7 +139,7 @@ def test_a_handlers_own_option_wins_over_its_services(compile_text):
     assert read.retry == RetryPolicy(20, 1.0, 60_000, 7, OnMaxAttempts.KILL)
 
 
-def test_only_the_services_asked_for_are_read_and_checked(compile_text):
+def test_only_the_services_asked_for_are_read_and_checked(compile_text: Compile) -> None:
     text = """
     service Good { rpc Add(Void) returns (Void); }
     service Bad { rpc Add(stream Void) returns (Void); }
@@ -145,12 +149,12 @@ def test_only_the_services_asked_for_are_read_and_checked(compile_text):
     assert [one.name for one in contract.services] == ["shop.v1.Good"]
 
 
-def test_a_service_that_is_not_there_is_a_problem(compile_text):
+def test_a_service_that_is_not_there_is_a_problem(compile_text: Compile) -> None:
     with pytest.raises(ContractError, match=r"there is no service shop\.v1\.Nope in the descriptor set"):
         read_contract(compile_text(GREETER), ["shop.v1.Nope"])
 
 
-def test_files_that_are_not_the_users_are_no_contract(compile_text):
+def test_files_that_are_not_the_users_are_no_contract(compile_text: Compile) -> None:
     texts = {
         "a.proto": HEAD + 'import "b.proto"; service A { rpc Do(Void) returns (Void); }',
         "b.proto": HEAD + "message Void {} service B { rpc Do(stream Void) returns (Void); }",
@@ -160,7 +164,7 @@ def test_files_that_are_not_the_users_are_no_contract(compile_text):
     assert not reading.problems
 
 
-def test_messages_named_by_options_need_no_import(compile_text):
+def test_messages_named_by_options_need_no_import(compile_text: Compile) -> None:
     texts = {
         "a.proto": HEAD + 'service A { rpc Do(Void) returns (Void) { option (restate.v1.handler).errors = "b.Oh"; } }'
         "message Void {}",
@@ -170,7 +174,7 @@ def test_messages_named_by_options_need_no_import(compile_text):
 
 
 @pytest.mark.parametrize("package", ["restate", "restate.v2", "grpc.health.v1", "grpc"])
-def test_packages_that_are_taken_are_refused(package, compile_text):
+def test_packages_that_are_taken_are_refused(package: str, compile_text: Compile) -> None:
     with pytest.raises(ContractError) as caught:
         read_contract(compile_text(f'syntax = "proto3";\npackage {package};\nmessage Void {{}}\n'))
     root = package.partition(".")[0]
@@ -180,7 +184,7 @@ def test_packages_that_are_taken_are_refused(package, compile_text):
     assert [str(one) for one in caught.value.problems] == [expected]
 
 
-def test_a_required_field_in_an_answer_is_refused_at_any_depth(compile_text):
+def test_a_required_field_in_an_answer_is_refused_at_any_depth(compile_text: Compile) -> None:
     texts = {
         "a.proto": 'syntax = "proto3"; package a;\nimport "b.proto";\nservice A { rpc Do(b.Outer) returns (b.Outer); }',
         "b.proto": 'syntax = "proto2"; package b; message Outer { map<string, Inner> inner = 1; }'
@@ -192,7 +196,7 @@ def test_a_required_field_in_an_answer_is_refused_at_any_depth(compile_text):
     assert [str(one) for one in caught.value.problems] == [expected]
 
 
-def test_a_required_state_field_is_refused(compile_text):
+def test_a_required_state_field_is_refused(compile_text: Compile) -> None:
     text = """syntax = "proto2"; package a; import "restate/v1/options.proto";
     service A {
       option (restate.v1.service) = { kind: VIRTUAL_OBJECT state: "a.State" };
@@ -209,7 +213,7 @@ def test_a_required_state_field_is_refused(compile_text):
     ]
 
 
-def test_two_services_of_one_name_are_refused(compile_text):
+def test_two_services_of_one_name_are_refused(compile_text: Compile) -> None:
     text = 'syntax = "proto3"; package a; message %s {} service A { rpc Do(%s) returns (%s); }'
     first = FileDescriptorSet.from_binary(compile_text({"x.proto": text.replace("%s", "X")}))
     second = FileDescriptorSet.from_binary(compile_text({"y.proto": text.replace("%s", "Y")}))
@@ -220,7 +224,7 @@ def test_two_services_of_one_name_are_refused(compile_text):
     assert [str(one) for one in caught.value.problems] == [expected]
 
 
-def test_without_positions_a_problem_names_the_file(compile_text):
+def test_without_positions_a_problem_names_the_file(compile_text: Compile) -> None:
     files = FileDescriptorSet.from_binary(compile_text(GREETER.replace(".key = true", ".key = false")))
     for file in files.file:
         file.clear_field("source_code_info")
@@ -231,7 +235,7 @@ def test_without_positions_a_problem_names_the_file(compile_text):
     assert str(problem).startswith("a.proto: shop.v1.GreetRequest has no key, but")
 
 
-def test_positions_make_no_difference_to_what_is_read(compile_text):
+def test_positions_make_no_difference_to_what_is_read(compile_text: Compile) -> None:
     files = FileDescriptorSet.from_binary(compile_text(GREETER))
     for file in files.file:
         file.clear_field("source_code_info")
@@ -239,7 +243,7 @@ def test_positions_make_no_difference_to_what_is_read(compile_text):
 
 
 @pytest.mark.parametrize("broken", ["bytes", "import"])
-def test_a_descriptor_set_that_cannot_be_read_is_a_contract_error(broken, compile_text):
+def test_a_descriptor_set_that_cannot_be_read_is_a_contract_error(broken: str, compile_text: Compile) -> None:
     data = b"\xff\xff"
     if broken == "import":
         data = FileDescriptorSet(file=FileDescriptorSet.from_binary(compile_text(GREETER)).file[-1:]).to_binary()
@@ -247,6 +251,6 @@ def test_a_descriptor_set_that_cannot_be_read_is_a_contract_error(broken, compil
         read_contract(data)
 
 
-def test_problems_come_in_the_order_of_the_source_each_once():
+def test_problems_come_in_the_order_of_the_source_each_once() -> None:
     second, first = Problem("a.proto", 10, 1, "b", "c"), Problem("a.proto", 9, 1, "b", "c")
     assert ContractError([second, first, second]).problems == (first, second)

@@ -9,6 +9,8 @@ import pytest
 from restate_protocol.contract.problems import ContractError
 from restate_protocol.contract.read import read_contract
 
+from tests.codegen.harness import Compile
+
 HEAD = 'syntax = "proto3"; package shop.v1; import "restate/v1/options.proto";\n'
 
 CASES: dict[str, tuple[str, list[str]]] = {
@@ -478,7 +480,7 @@ message Void {}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_misuse_is_told_with_its_place_and_its_mend(name, compile_text):
+def test_a_misuse_is_told_with_its_place_and_its_mend(name: str, compile_text: Compile) -> None:
     text, expected = CASES[name]
     with pytest.raises(ContractError) as caught:
         read_contract(compile_text(HEAD + text))

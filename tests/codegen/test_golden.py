@@ -9,6 +9,7 @@ import inspect
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +24,11 @@ from restate_protocol.services import HandlerDescriptor, ServiceDescriptor
 from restate_protocol.status import StatusCode
 from restate_sdk.services import deploy
 
-CASES = Path(__file__).parent / "cases"
-ROOT = Path(__file__).parents[2]
-
-#: Which message libraries a case is generated with; betterproto knows neither proto2 nor keywords as names.
-FLAVOURS = {
-    "dialects": ["protobuf_py"],
-    "greeter": ["protobuf_py", "betterproto"],
-    "keyword_package": ["protobuf_py"],
-    "nasty": ["protobuf_py"],
-    "nopackage": ["protobuf_py", "betterproto"],
-    "shop": ["protobuf_py", "betterproto"],
-    "types": ["protobuf_py", "betterproto"],
-}
-EVERY = [(case, flavour) for case, flavours in FLAVOURS.items() for flavour in flavours]
+from tests.codegen.harness import CASES, EVERY, FLAVOURS, LoadCase, expected_files
 
 
 def read_case(case: str) -> Read:
     return read_inputs(Inputs((CASES / case / "protos",)))
-
-
-def expected_files(folder: Path) -> dict[str, str]:
-    paths = [path for path in folder.rglob("*.py") if "__pycache__" not in path.parts]
-    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in sorted(paths)}
 
 
 def update(folder: Path, files: dict[str, str]) -> None:
@@ -68,19 +51,7 @@ class RecordingCaller(ContextCaller):
         self.calls.append((handler, request))
 
 
-@pytest.fixture
-def load_case(load_golden):
-    """All generated modules of a case, by name relative to its root."""
-
-    def load(case: str, flavour: str) -> dict[str, Any]:
-        folder = CASES / case / "expected" / flavour
-        names = [path.removesuffix(".py").replace("/", ".") for path in expected_files(folder)]
-        return {name: load_golden(case, flavour, name) for name in names if not name.endswith("__init__")}
-
-    return load
-
-
-def services_of(modules: dict[str, Any]) -> list[tuple[Any, ServiceDescriptor]]:
+def services_of(modules: Mapping[str, Any]) -> list[tuple[Any, ServiceDescriptor]]:
     clients = [(name, module) for name, module in modules.items() if name.endswith("_restate")]
     return [
         (module, value)
@@ -100,12 +71,12 @@ def implement(handlers: Any) -> Any:
     return type("Implemented", (handlers,), methods)()
 
 
-def test_every_case_is_in_the_table():
+def test_every_case_is_in_the_table() -> None:
     assert sorted(FLAVOURS) == sorted(path.name for path in CASES.iterdir())
 
 
 @pytest.mark.parametrize(("case", "flavour"), EVERY)
-def test_the_output_is_as_expected(case, flavour, request):
+def test_the_output_is_as_expected(case: str, flavour: str, request: pytest.FixtureRequest) -> None:
     folder = CASES / case / "expected" / flavour
     read = read_case(case)
     files = generate(read.descriptor_set, read.files, Options(messages=flavour.replace("_", "-")))
@@ -118,7 +89,7 @@ def test_the_output_is_as_expected(case, flavour, request):
 
 
 @pytest.mark.parametrize(("case", "flavour"), EVERY)
-def test_the_generated_descriptors_say_what_the_contract_says(case, flavour, load_case):
+def test_the_generated_descriptors_say_what_the_contract_says(case: str, flavour: str, load_case: LoadCase) -> None:
     contract = read_contract(read_case(case).descriptor_set)
     found = services_of(load_case(case, flavour))
     assert sorted(service.name for _, service in found) == sorted(service.name for service in contract.services)
@@ -134,7 +105,7 @@ def test_the_generated_descriptors_say_what_the_contract_says(case, flavour, loa
 
 
 @pytest.mark.parametrize(("case", "flavour"), EVERY)
-def test_clients_pass_each_rpc_to_their_caller(case, flavour, load_case):
+def test_clients_pass_each_rpc_to_their_caller(case: str, flavour: str, load_case: LoadCase) -> None:
     for module, service in services_of(load_case(case, flavour)):
         caller = RecordingCaller()
         client = getattr(module, f"{service.name.rpartition('.')[2]}Client")(caller)
@@ -146,7 +117,7 @@ def test_clients_pass_each_rpc_to_their_caller(case, flavour, load_case):
 
 
 @pytest.mark.parametrize(("case", "flavour"), EVERY)
-def test_handlers_can_be_implemented_and_deployed(case, flavour, load_case):
+def test_handlers_can_be_implemented_and_deployed(case: str, flavour: str, load_case: LoadCase) -> None:
     found = services_of(load_case(case, flavour))
     handlers = [implement(getattr(module, f"{service.name.rpartition('.')[2]}Handlers")) for module, service in found]
     deployment = deploy(handlers, "v1")
@@ -154,7 +125,7 @@ def test_handlers_can_be_implemented_and_deployed(case, flavour, load_case):
 
 
 @pytest.mark.parametrize(("case", "flavour"), EVERY)
-def test_state_and_promise_fields_can_be_encoded_one_by_one(case, flavour, load_case):
+def test_state_and_promise_fields_can_be_encoded_one_by_one(case: str, flavour: str, load_case: LoadCase) -> None:
     for name, module in load_case(case, flavour).items():
         if not name.endswith("_restate_handlers"):
             continue
@@ -166,7 +137,7 @@ def test_state_and_promise_fields_can_be_encoded_one_by_one(case, flavour, load_
 
 
 @pytest.mark.parametrize(("case", "flavour"), EVERY)
-def test_typed_errors_are_classes_of_their_messages(case, flavour, load_case):
+def test_typed_errors_are_classes_of_their_messages(case: str, flavour: str, load_case: LoadCase) -> None:
     for _, service in services_of(load_case(case, flavour)):
         for handler in service.handlers:
             for error in handler.errors:
@@ -177,7 +148,7 @@ def test_typed_errors_are_classes_of_their_messages(case, flavour, load_case):
 
 
 @pytest.mark.parametrize("flavour", ["protobuf_py", "betterproto"])
-def test_an_error_is_one_class_wherever_it_is_named(flavour, load_case):
+def test_an_error_is_one_class_wherever_it_is_named(flavour: str, load_case: LoadCase) -> None:
     modules = load_case("shop", flavour)
     full = modules["shop.v1.cart_restate"].CartFullError
     assert modules["common.v1.errors_restate"].CartFullError is full
@@ -186,14 +157,14 @@ def test_an_error_is_one_class_wherever_it_is_named(flavour, load_case):
 
 
 @pytest.mark.parametrize("flavour", ["protobuf_py", "betterproto"])
-def test_comments_are_docstrings(flavour, load_case):
+def test_comments_are_docstrings(flavour: str, load_case: LoadCase) -> None:
     module = load_case("greeter", flavour)["greeter.v1.greeter_restate"]
     assert inspect.getdoc(module.GreeterClient) == "Greets people, and counts how often."
     assert inspect.getdoc(module.GreeterClient.count) == "How often this name was greeted."
     assert inspect.getdoc(module.GreeterHandlers.greet) == "Greets once more."
 
 
-def test_comments_with_quotes_and_backslashes_come_through(load_case):
+def test_comments_with_quotes_and_backslashes_come_through(load_case: LoadCase) -> None:
     module = load_case("nasty", "protobuf_py")["nasty.v1.nasty_names_restate"]
     first = 'A "quoted" comment with """three quotes""", a back\\slash and a \\N{BULLET}.'
     text = f'{first}\n  Indented.\n\nIt ends with a "quote"'
@@ -201,13 +172,13 @@ def test_comments_with_quotes_and_backslashes_come_through(load_case):
     assert module.ImportClient.class_.__doc__ == 'behind "it"'
 
 
-def test_a_name_the_module_does_not_have_is_an_attribute_error(load_case):
+def test_a_name_the_module_does_not_have_is_an_attribute_error(load_case: LoadCase) -> None:
     module = load_case("greeter", "protobuf_py")["greeter.v1.greeter_restate"]
     with pytest.raises(AttributeError, match=r"greeter\.v1\.greeter_restate' has no attribute 'Greter'"):
         _ = module.Greter
 
 
-def test_callers_need_no_handler_sdk():
+def test_callers_need_no_handler_sdk() -> None:
     """Clients, services and errors of a generated module load with restate_sdk out of reach."""
     program = (
         "import sys; sys.modules['restate_sdk'] = None\n"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+from tests.codegen.harness import HERE
+
 SCRIPTS = Path(sys.executable).parent
 
 
@@ -25,7 +26,7 @@ ignore_errors = True
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory) -> Path:
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All expected output as packages of different names, beside programs that use them."""
     folder = tmp_path_factory.mktemp("programs")
     for flavour in sorted(HERE.glob("cases/*/expected/*")):
@@ -41,14 +42,14 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(300)
-def test_generated_code_passes_mypy_strict(programs):
+def test_generated_code_passes_mypy_strict(programs: Path) -> None:
     (programs / "mypy.ini").write_text(MYPY, encoding="utf-8")
     done = run([sys.executable, "-m", "mypy", "--config-file=mypy.ini", "--no-incremental", "."], programs)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.timeout(300)
-def test_generated_code_passes_pyright(programs):
+def test_generated_code_passes_pyright(programs: Path) -> None:
     settings = {
         "typeCheckingMode": "standard",
         "reportUnnecessaryTypeIgnoreComment": "error",

@@ -1,11 +1,12 @@
-"""The default flavour: protobuf-py, through its own generator, run beside this interpreter."""
+"""The default flavour: protobuf-py, through its own generator."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import importlib.metadata
+import io
 from collections.abc import Mapping
 
+import protoc_gen_py  # type: ignore[import-untyped]
 from protobuf import (
     DescEnum,
     DescField,
@@ -18,7 +19,7 @@ from protobuf import (
     DescMessage,
     ScalarType,
 )
-from protobuf.plugin import Ident
+from protobuf.plugin import Ident, run
 from protobuf.wkt import FileDescriptorSet
 from protobuf.wkt.google.protobuf.compiler.plugin_pb import CodeGeneratorRequest, CodeGeneratorResponse
 from restate_protocol.bundled import BUNDLED
@@ -32,7 +33,6 @@ from .scalars import SCALARS
 #: Where the messages of bundled protos are: one place, whoever imports them.
 _OURS = "restate_protocol.gen"
 _WELL_KNOWN = "google/protobuf/"
-_GENERATOR = "from protoc_gen_py import main; main()"
 
 
 class ProtobufPy:
@@ -78,10 +78,12 @@ def _map_imports() -> list[str]:
 
 
 def _run(request: bytes) -> bytes:
-    done = subprocess.run([sys.executable, "-c", _GENERATOR], input=request, capture_output=True, check=False)
-    if done.returncode != 0:
-        raise GeneratorError(f"protoc-gen-py failed:\n{done.stderr.decode(errors='replace')}")
-    return done.stdout
+    """Runs protoc-gen-py in this process. Its entry point reads standard input, so we call what that calls."""
+    answer = io.BytesIO()
+    version = importlib.metadata.version("protoc-gen-py")
+    options, generate = protoc_gen_py._Options, protoc_gen_py._generate
+    run("protoc-gen-py", version, options, generate, args=[], stdin=io.BytesIO(request), stdout=answer)
+    return answer.getvalue()
 
 
 def _symbol(desc: DescMessage | DescEnum) -> Symbol:

@@ -1,0 +1,34 @@
+"""What tests of the generator share: the cases, and types of the fixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+CASES = HERE / "cases"
+
+#: Compiles protos given as text, one as `a.proto` or several by name, to a descriptor set with positions.
+Compile = Callable[[str | Mapping[str, str]], bytes]
+
+#: Imports all modules of a case's expected output, by name relative to its root: case and flavour.
+LoadCase = Callable[[str, str], Mapping[str, Any]]
+
+#: Which message libraries a case is generated with; betterproto knows neither proto2 nor keywords as names.
+FLAVOURS = {
+    "dialects": ["protobuf_py"],
+    "greeter": ["protobuf_py", "betterproto"],
+    "keyword_package": ["protobuf_py"],
+    "nasty": ["protobuf_py"],
+    "nopackage": ["protobuf_py", "betterproto"],
+    "shop": ["protobuf_py", "betterproto"],
+    "types": ["protobuf_py", "betterproto"],
+}
+EVERY = [(case, flavour) for case, flavours in FLAVOURS.items() for flavour in flavours]
+
+
+def expected_files(folder: Path) -> dict[str, str]:
+    """The expected output in a folder: path -> text."""
+    paths = [path for path in folder.rglob("*.py") if "__pycache__" not in path.parts]
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in sorted(paths)}
