@@ -6,9 +6,11 @@ something is not as it says.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -134,6 +136,15 @@ def said(process: subprocess.Popen[str], beginning: str) -> str:
     raise DemoError("a process ended before it was ready; processes.log in the demo's folder says why")
 
 
+def until_killed(endpoint: subprocess.Popen[str], call: subprocess.Popen[str]) -> None:
+    """Waits for the endpoint's end; the call that leads to it goes on after that."""
+    while endpoint.poll() is None:
+        if call.poll() is not None:
+            raise DemoError("the call ended before the app was killed")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            endpoint.wait(0.1)
+
+
 def first_half(demo: Demo) -> subprocess.Popen[str]:
     """Up to the crash; gives the runtime."""
     say("1. The contract is a plain .proto. Generate typed clients, handlers and messages from it.")
@@ -143,8 +154,8 @@ def first_half(demo: Demo) -> subprocess.Popen[str]:
     endpoint = demo.start_endpoint(EXAMPLE_CRASH=CRASH)
     demo.run("restate-cli", "deployments", "register", f"127.0.0.1:{demo.endpoint_port}")
     say("3. Call it: one role, three permissions, four durable steps. The app dies (-9) in the third.")
-    demo.start("python", *CALL)
-    endpoint.wait()
+    call, _ = demo.start("python", *CALL)
+    until_killed(endpoint, call)
     print(f"    the app was killed by signal {-endpoint.returncode}", flush=True)
     return runtime
 
@@ -167,6 +178,7 @@ def second_half(demo: Demo, runtime: subprocess.Popen[str]) -> None:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="restate-demo-") as temporary:
         folder = Path(temporary) / EXAMPLE.name
         shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("gen", "__pycache__", "test_*"))

@@ -36,8 +36,10 @@ async def test_an_update_is_finished_although_its_endpoint_is_killed(example: Ex
     async with restate_client.connect(example.ingress) as restate:
         apply = gen.RoleUpdateClient(restate).apply_role_update
         call = asyncio.create_task(apply(update, idempotency_key="1"))
-        assert await asyncio.to_thread(endpoint.wait) == -signal.SIGKILL
-        assert not call.done()
+        died = asyncio.create_task(asyncio.to_thread(endpoint.wait))
+        await asyncio.wait({call, died}, return_when=asyncio.FIRST_COMPLETED)
+        assert not call.done(), call
+        assert await died == -signal.SIGKILL
         await asyncio.to_thread(example.start_endpoint)
         assert (await call).applied
 
