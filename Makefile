@@ -49,6 +49,7 @@ protos:
 
 generate: setup ## the stubs of our own protocols
 	PATH="$(CURDIR)/.venv/bin:$$PATH" $(RUN) buf generate
+	$(RUN) python -m restate_codegen.own_stubs
 
 format: setup ## rewrite the sources as the checks want them
 	$(RUN) ruff check --fix .

@@ -63,7 +63,10 @@ class ProtobufPy:
 
     def from_json(self, cls: type[M], text: str) -> M:
         any_cls: Any = cls
-        message: M = any_cls.from_json(text)
+        try:
+            message: M = any_cls.from_json(text)
+        except TypeError as error:  # it takes JSON that is no object for a mistake of the caller
+            raise ValueError(str(error)) from error
         return message
 
     def full_name(self, cls: type[Any]) -> str:
