@@ -39,6 +39,7 @@ class Attempt:
         wake: called after something was emitted, so that it is sent.
         executor: where plain functions of runs execute.
         inactivity_ms: how long the handler may be blocked, in milliseconds, before it is suspended.
+        executes: whether functions of runs execute; else a run without a recorded result never has one.
     """
 
     __slots__ = (
@@ -50,6 +51,7 @@ class Attempt:
         "_timer",
         "_tree",
         "_waiter",
+        "executes",
         "executor",
         "loop",
         "machine",
@@ -59,11 +61,18 @@ class Attempt:
     )
 
     def __init__(
-        self, machine: Machine, wake: Callable[[], None], executor: Executor | None, inactivity_ms: int
+        self,
+        machine: Machine,
+        wake: Callable[[], None],
+        executor: Executor | None,
+        inactivity_ms: int,
+        *,
+        executes: bool = True,
     ) -> None:
         self.machine = machine
         self.wake = wake
         self.executor = executor
+        self.executes = executes
         self.loop = asyncio.get_running_loop()
         self.task: asyncio.Task[None] | None = None
         self.run_tasks: set[asyncio.Task[None]] = set()

@@ -32,9 +32,11 @@ def begin(
     wake: Callable[[], None],
     executor: Executor | None,
     now_ms: Callable[[], int],
+    *,
+    executes: bool = True,
 ) -> Attempt:
     """Begins the handler in a task of its own. The machine is loaded."""
-    attempt = Attempt(machine, wake, executor, start.inactivity_timeout_ms)
+    attempt = Attempt(machine, wake, executor, start.inactivity_timeout_ms, executes=executes)
     key = start.key if start.has_field("key") else None
     about = About(bound.service, bound.descriptor, key, start.random_seed, now_ms, bound.state_names)
     attempt.task = attempt.loop.create_task(_drive(attempt, bound, about))

@@ -62,7 +62,7 @@ class RunFuture(Waitable[T_co]):
         self._returns = returns
         self._value: Any = _OPEN
         self._handle = attempt.machine.sys_run(name)
-        self._began = attempt.machine.has_result(self._handle)
+        self._began = attempt.machine.has_result(self._handle) or not attempt.executes
         if not self._began:
             attempt.add_run(self)
 

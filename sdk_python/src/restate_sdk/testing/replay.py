@@ -101,7 +101,7 @@ class _Replay:
         self._attempt: Attempt | None = None
 
     async def run(self, bound: Any) -> Replayed:
-        self._attempt = begin(self._machine, self._start, bound, self._look, None, wall_clock_ms)
+        self._attempt = begin(self._machine, self._start, bound, self._look, None, wall_clock_ms, executes=False)
         assert self._attempt.task is not None
         await self._attempt.task
         return self._verdict(self._out[0])
