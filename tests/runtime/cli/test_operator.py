@@ -165,11 +165,11 @@ def test_the_command_runs_as_a_process() -> None:
 def test_on_a_terminal_rows_are_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
-    output.show_table(("ID", "STATUS"), [("[red]inv_1", "paused")])
+    output.show_table(("ID", "STATUS", "ERROR"), [("[red]inv_1" + "x" * 40, "paused", "word " * 40)])
     output.show_pairs([("status", "paused"), ("error", "")])
     output.show_tree([])
     shown = capsys.readouterr().out
-    assert "[red]inv_1" in shown
+    assert "[red]inv_1" + "x" * 40 in shown
     assert "\t" not in shown
     assert "error" not in shown
 

@@ -44,8 +44,13 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         for row in rows:
             print("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
         return
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
+    shown = list(rows)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    # The first column is what one copies, so it is never cut; the others wrap.
+    table.add_column(columns[0], min_width=max((len(row[0]) for row in shown), default=0))
+    for column in columns[1:]:
+        table.add_column(column, overflow="fold")
+    for row in shown:
         table.add_row(*(_colored(cell) for cell in row))
     Console().print(table)
 
