@@ -1,0 +1,110 @@
+"""What type checkers see: checked by mypy --strict and pyright over this file, executed only to be sure it is valid.
+
+`assert_type` says what must be inferred; a `type: ignore` says what must be refused, and is itself an error where
+nothing is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Literal, assert_type
+
+from restate_sdk import Awakeable, DurableFuture, Selected, SendHandle, gather, select
+
+from .gen.shop.v1.shop_pb import AddRequest, AddResponse, Address, PayRequest, PayResponse
+from .gen.shop.v1.shop_restate import (
+    CartClient,
+    CartContext,
+    CartSharedContext,
+    CheckoutClient,
+    CheckoutContext,
+    OrderContext,
+    OrderSharedContext,
+)
+
+
+async def coroutine(name: str, count: int) -> Address:
+    return Address(street=name * count)
+
+
+def plain(name: str) -> int:
+    return len(name)
+
+
+async def runs(ctx: CheckoutContext) -> None:
+    assert_type(ctx.run("a", coroutine, "x", 1), DurableFuture[Address])
+    assert_type(await ctx.run("a", coroutine, "x", 1), Address)
+    assert_type(await ctx.run("a", plain, "x"), int)
+    assert_type(await ctx.run("a", lambda: 5), int)
+    assert_type(await ctx.run("a", coroutine, "x", 1, returns=Address), Address)
+    ctx.run("a", coroutine, "x")  # type: ignore[arg-type]
+    ctx.run("a", coroutine, 1, 1)  # type: ignore[arg-type, call-arg]
+    ctx.run(coroutine, "x", 1)  # type: ignore[call-overload]
+
+
+async def calls(ctx: CheckoutContext) -> None:
+    assert_type(CartClient(ctx).add(AddRequest()), DurableFuture[AddResponse])
+    assert_type(await CartClient(ctx).add(AddRequest(), idempotency_key="k"), AddResponse)
+    handle = await CheckoutClient(ctx).pay.send(PayRequest(), delay=timedelta(1))
+    assert_type(handle, SendHandle[PayResponse])
+    assert_type(await ctx.attach(handle), PayResponse)
+    assert_type(await ctx.attach("inv_", Address), Address)
+    assert_type(await ctx.attach("inv_"), bytes)
+    CartClient(ctx).add(PayRequest())  # type: ignore[arg-type]
+    CartClient(ctx).add(AddRequest(), timeout=timedelta(1))  # type: ignore[call-arg]
+
+
+async def others(ctx: CheckoutContext) -> None:
+    assert_type(ctx.awakeable(Address), Awakeable[Address])
+    assert_type(await ctx.awakeable(int), int)
+    assert_type(await ctx.now(), datetime)
+    assert_type(ctx.sleep(timedelta(1)), DurableFuture[None])
+    ctx.key  # type: ignore[attr-defined]  # noqa: B018
+    ctx.state  # type: ignore[attr-defined]  # noqa: B018
+    ctx.sleep(1)  # type: ignore[arg-type]
+
+
+async def state(ctx: CartContext, shared: CartSharedContext) -> None:
+    assert_type(ctx.key, int)
+    assert_type(await ctx.state.items.get(), list[str])
+    assert_type(await ctx.state.note.get(), str | None)
+    assert_type(await ctx.state.address.get(), Address | None)
+    assert_type(await shared.state.total.get(), int)
+    assert_type(await ctx.state_keys(), list[str])
+    ctx.state.total.set("5")  # type: ignore[arg-type]
+    shared.state.total.set(5)  # type: ignore[attr-defined]
+    shared.state.total.clear()  # type: ignore[attr-defined]
+    shared.clear_state()  # type: ignore[attr-defined]
+
+
+async def promises(ctx: OrderContext, shared: OrderSharedContext) -> None:
+    assert_type(ctx.key, str)
+    assert_type(await ctx.promises.approved, bool)
+    assert_type(await shared.promises.approved.peek(), bool | None)
+    assert_type(shared.promises.approved.resolve(True), DurableFuture[None])
+    shared.promises.approved.resolve("yes")  # type: ignore[arg-type]
+    ctx.promises.address.reject("no", code=5)  # type: ignore[arg-type]
+
+
+async def combinators(ctx: CheckoutContext, many: list[DurableFuture[int]]) -> None:
+    a, b, c = ctx.awakeable(int), ctx.awakeable(str), ctx.run("c", coroutine, "x", 1)
+    assert_type(await gather(a, b, c), tuple[int, str, Address])
+    assert_type(await gather(*many), tuple[int, ...])
+    assert_type(await gather(gather(a, b), c), tuple[tuple[int, str], Address])
+    found = await select(a, b)
+    assert_type(found, tuple[Literal[0], int] | tuple[Literal[1], str])
+    if found[0] == 0:
+        assert_type(found[1], int)
+    else:
+        assert_type(found[1], str)
+    assert_type(await select(*many), tuple[int, int])
+    assert_type(await select(one=a, other=ctx.awakeable(int)), Selected[int])
+    wide: DurableFuture[object] = a
+    assert wide is a
+    gather(5)  # type: ignore[call-overload]
+
+
+def test_the_cases_are_valid_code() -> None:
+    cases: list[Callable[..., Any]] = [runs, calls, others, state, promises, combinators]
+    assert all(callable(case) for case in cases)
