@@ -93,11 +93,13 @@ class Plain(PlainHandlers):
 
 class Object(ObjectHandlers):
     async def do(self, ctx: ObjectContext, request: KeyedRequest) -> DoResponse:
+        mark(f"in {ctx.key} {ctx.invocation_id}")
         mark(f"enter {ctx.key}")
         count = await ctx.state.count.get() + request.count
         ctx.state.count.set(count)
         await ctx.run("work", mark, f"work {ctx.key}")
         mark(f"leave {ctx.key}")
+        mark(f"out {ctx.key} {ctx.invocation_id}")
         return DoResponse(text=ctx.key, count=count)
 
     async def look(self, ctx: ObjectSharedContext, request: KeyedRequest) -> DoResponse:

@@ -41,7 +41,11 @@ class DyingStore(SqliteStore):
 async def main(db: str, when: str, at: int) -> None:
     settings = config.load({"db": db}, os.environ)
     made = server.Server(settings, DyingStore(db, when, at))
-    ports = await made.start()
+    try:
+        ports = await made.start()
+    except Exception:
+        await made.stop()
+        raise
     print(f"ready ingress_grpc={ports.ingress_grpc} admin_grpc={ports.admin_grpc}", flush=True)
     await made.engine.failed
 
