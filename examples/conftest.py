@@ -99,6 +99,13 @@ class Example:
         self.addresses = dict(pair.split("=", 1) for pair in process.line("ready ").split())
         return process
 
+    def start_dev(self, service: str) -> Process:
+        """`restate-runtime dev app.py`, on free ports, until it prints how to call the service."""
+        process = self._start("dev", [str(SCRIPTS / "restate-runtime"), "dev", "app.py"], {})
+        self.addresses = dict(pair.split("=", 1) for pair in process.line("ready ").split())
+        process.line(service)
+        return process
+
     def start_endpoint(self, **env: str) -> Process:
         """`python app.py`, but on a free port; on the same one when it is started again."""
         program = f"from app import app; app.serve(port={self.endpoint_port})"

@@ -46,3 +46,10 @@ def test_every_call_of_the_readme_works(example: Example) -> None:
     assert example.client("Ada") == ["Hi Ada for the 1-th time.", "1"]
     answer = example.curl("greeter.v1.Greeter/Greet", {"name": "Ada", "greeting": "Hi"})
     assert answer == {"message": "Hi Ada for the 2-th time."}
+
+
+def test_one_command_runs_runtime_and_app_for_development(example: Example) -> None:
+    example.start_dev("greeter.v1.Greeter/")
+    assert example.client("Ada") == ["Hi Ada for the 1-th time.", "1"]
+    answer = example.curl("greeter.v1.Greeter/Greet", {"name": "Ada", "greeting": "Hi"})
+    assert answer == {"message": "Hi Ada for the 2-th time."}
