@@ -108,6 +108,14 @@ async def test_an_error_that_the_callee_does_not_declare_is_plain() -> None:
     assert one.result(PayResponse).text == "('TerminalError', 'FAILED_PRECONDITION')"
 
 
+async def test_an_error_whose_detail_cannot_be_read_is_plain() -> None:
+    async def body(ctx: CheckoutContext) -> object:
+        return await CartClient(ctx).add(AddRequest(cart_id=7))
+
+    one = await pay(body, j.Failure(9, "sold out", "shop.v1.SoldOut", b"\xff"))
+    assert one.failure == j.Failure(9, "sold out")
+
+
 async def test_an_error_that_nobody_catches_fails_the_caller_with_its_detail() -> None:
     async def body(ctx: CheckoutContext) -> object:
         return await CartClient(ctx).add(AddRequest(cart_id=7))

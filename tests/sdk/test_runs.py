@@ -361,3 +361,18 @@ class TestPolicy:
     def test_nonsense_is_refused(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=r"RetryPolicy|max_attempts"):
             RetryPolicy(**wrong)
+
+
+class TestArguments:
+    async def test_a_run_needs_a_name_and_a_function(self) -> None:
+        async def body(ctx: CheckoutContext) -> object:
+            run: Any = ctx.run
+            with pytest.raises(TypeError, match="a run begins with its name"):
+                run(address, "x")
+            with pytest.raises(TypeError, match=r"charge, card instead of charge\(card\)"):
+                run("step", address("x"))
+            with pytest.raises(TypeError, match="takes a function, not a int"):
+                run("step", 5)
+            return "refused"
+
+        assert text(await pay(body)) == "refused"

@@ -8,6 +8,7 @@ What to emit and when results count is the machine's to say.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import traceback
 from collections.abc import Callable, Generator
@@ -23,6 +24,8 @@ from .vm.awaiting import Tree
 from .vm.errors import Closed
 from .vm.machine import Machine
 
+_log = logging.getLogger("restate_sdk")
+
 
 class PendingRun(Protocol):
     """A run whose function must execute."""
@@ -35,6 +38,7 @@ class Attempt:
     """The shared part of one attempt.
 
     Args:
+        name: `service/handler`, for logs.
         machine: the replay machine, loaded.
         wake: called after something was emitted, so that it is sent.
         executor: where plain functions of runs execute.
@@ -55,6 +59,7 @@ class Attempt:
         "executor",
         "loop",
         "machine",
+        "name",
         "run_tasks",
         "task",
         "wake",
@@ -62,6 +67,7 @@ class Attempt:
 
     def __init__(
         self,
+        name: str,
         machine: Machine,
         wake: Callable[[], None],
         executor: Executor | None,
@@ -69,6 +75,7 @@ class Attempt:
         *,
         executes: bool = True,
     ) -> None:
+        self.name = name
         self.machine = machine
         self.wake = wake
         self.executor = executor
@@ -223,6 +230,9 @@ class Attempt:
 
     def fail(self, error: BaseException, command: tuple[int, str, str] | None = None) -> None:
         """The attempt failed; the runtime decides what follows. Nothing where it is over already."""
+        if self.machine.over:
+            return
+        _log.warning("an attempt of %s failed; the runtime decides what follows", self.name, exc_info=error)
         self.machine.fail(
             attempt_failure(error),
             command=command,

@@ -41,11 +41,13 @@ def _tree(cls: type[Any] | None, data: bytes) -> Any:
 
 
 def _unknown(message: Any) -> dict[str, str]:
-    """Unknown fields of the message itself, where its library keeps them."""
-    fields: dict[int, list[bytes]] | None = getattr(message, "_unknown_fields", None)
-    if not isinstance(fields, dict):
-        return {}
-    return {f"unknown field {number}": b"".join(values).hex() for number, values in fields.items()}
+    """Unknown fields of the message itself, where its library keeps them: by number, or all in one."""
+    kept: object = getattr(message, "_unknown_fields", None)
+    if isinstance(kept, bytes) and kept:
+        return {"unknown fields": kept.hex()}
+    if isinstance(kept, dict):
+        return {f"unknown field {number}": b"".join(values).hex() for number, values in kept.items()}
+    return {}
 
 
 def _differences(path: str, then: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

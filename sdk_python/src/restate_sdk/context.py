@@ -21,15 +21,14 @@ from typing import Any, Generic, TypeVar, TypeVarTuple, cast, overload
 
 from restate_protocol import codec, ids
 from restate_protocol.callers import CallOptions, ContextCaller
-from restate_protocol.errors import TerminalError
 from restate_protocol.futures import DurableFuture
 from restate_protocol.gen.restate.protocol.v1 import journal_pb
 from restate_protocol.handles import InvocationHandle
-from restate_protocol.journal import BYTES, JSON, Failure, Headers, Result, Value
+from restate_protocol.journal import BYTES, JSON, Failure, Result, Value
 from restate_protocol.services import HandlerDescriptor, HandlerMode, ServiceDescriptor
 from restate_protocol.status import StatusCode
 
-from . import values
+from . import calls, values
 from .attempt import Attempt
 from .futures import CommandFuture
 from .retry import RetryPolicy
@@ -105,7 +104,7 @@ class Context(ContextCaller):
         """The request's bytes and headers."""
         if self._request is None:
             machine = self._attempt.machine
-            headers = {name: _header_value(name, value) for name, value in machine.headers}
+            headers = {name: calls.header_value(name, value) for name, value in machine.headers}
             self._request = Request(machine.payload, MappingProxyType(headers))
         return self._request
 
@@ -211,7 +210,10 @@ class Context(ContextCaller):
         Raises:
             TerminalError: when awaited: the function raised one, its retries were exhausted, or its result cannot be
                 journaled.
+            TypeError: no name, or no function.
         """
+        if not isinstance(name, str) or not callable(function):
+            raise _no_step(name, function)
         attempt = self._attempt
         attempt.check()
         future: RunFuture[Any] = RunFuture(attempt, name, (function, args), retry, returns)
@@ -224,25 +226,25 @@ class Context(ContextCaller):
         attempt = self._attempt
         attempt.check()
         handle = attempt.machine.sys_call(
-            (handler.service, handler.name, _key_of(handler, request)),
+            (handler.service, handler.name, calls.key_of(handler, request)),
             codec.encode(request),
             workflow_run=handler.mode is HandlerMode.RUN,
-            idempotency_key=_idempotency_key(handler, request, options),
-            headers=_headers(options.headers),
+            idempotency_key=calls.idempotency_key(handler, request, options),
+            headers=calls.headers(options.headers),
             message=handler.request,
         )
         attempt.wake()
-        return CommandFuture(attempt, handle, partial(_read_response, handler), handler.errors)
+        return CommandFuture(attempt, handle, partial(calls.read_response, handler), handler.errors)
 
     def _restate_send(self, handler: HandlerDescriptor[Any, Res], request: Any, options: CallOptions) -> Any:
         attempt = self._attempt
         attempt.check()
         handle, callee = attempt.machine.sys_send(
-            (handler.service, handler.name, _key_of(handler, request)),
+            (handler.service, handler.name, calls.key_of(handler, request)),
             codec.encode(request),
             workflow_run=handler.mode is HandlerMode.RUN,
-            idempotency_key=_idempotency_key(handler, request, options),
-            headers=_headers(options.headers),
+            idempotency_key=calls.idempotency_key(handler, request, options),
+            headers=calls.headers(options.headers),
             execute_at_ms=self._at(options.delay) if options.delay else 0,
             message=handler.request,
         )
@@ -278,9 +280,9 @@ class Context(ContextCaller):
         handle = self._attempt.machine.sys_attach(target)
         self._attempt.wake()
         if isinstance(invocation, str):
-            return CommandFuture(self._attempt, handle, partial(_read_attached, returns))
+            return CommandFuture(self._attempt, handle, partial(calls.read_attached, returns))
         return CommandFuture(
-            self._attempt, handle, partial(_read_response, invocation.handler), invocation.handler.errors
+            self._attempt, handle, partial(calls.read_response, invocation.handler), invocation.handler.errors
         )
 
     # Awakeables
@@ -294,7 +296,7 @@ class Context(ContextCaller):
         self._attempt.check()
         handle = self._attempt.machine.sys_awakeable(values.tag_of(type))
         self._attempt.wake()
-        return Awakeable(self._attempt, handle, partial(_read_awakeable, type))
+        return Awakeable(self._attempt, handle, partial(calls.read_awakeable, type))
 
     def resolve_awakeable(self, awakeable_id: str, value: Any) -> None:
         """Gives an awakeable of some invocation its value. Journaled.
@@ -409,42 +411,14 @@ class HandlerLog(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
-def _key_of(handler: HandlerDescriptor[Any, Any], request: Any) -> str | None:
-    key = handler.key_of(request)
-    if key == "":
-        raise TerminalError(
-            f"a call of {handler.service}/{handler.name} needs a key: set {handler.key_field} of the request",
-            code=StatusCode.INVALID_ARGUMENT,
-        )
-    return key
-
-
-def _idempotency_key(handler: HandlerDescriptor[Any, Any], request: Any, options: CallOptions) -> str:
-    given = options.idempotency_key
-    if handler.mode is HandlerMode.RUN:
-        if given is None:
-            return ""
-        raise TerminalError(
-            f"{handler.service}/{handler.name} is a workflow's run: its key already makes it run once, so it takes no"
-            " idempotency key",
-            code=StatusCode.INVALID_ARGUMENT,
-        )
-    if given == "":
-        raise TerminalError("an idempotency key cannot be empty", code=StatusCode.INVALID_ARGUMENT)
-    if given is None and handler.idempotency_field is not None:
-        return str(getattr(request, handler.idempotency_field) or "")
-    return given or ""
-
-
-def _headers(headers: Mapping[str, str | bytes]) -> Headers:
-    if not headers:
-        return ()
-    pairs = ((name.lower(), value.encode() if isinstance(value, str) else value) for name, value in headers.items())
-    return tuple(sorted(pairs))
-
-
-def _header_value(name: str, value: bytes) -> str | bytes:
-    return value if name.endswith("-bin") else value.decode(errors="replace")
+def _no_step(name: object, function: object) -> TypeError:
+    """What is wrong with the arguments of a run. A coroutine is closed, lest Python warns about it."""
+    if not isinstance(name, str):
+        return TypeError(f"a run begins with its name: ctx.run('charge card', charge, card), not {name!r}")
+    if isinstance(function, Coroutine):
+        function.close()
+        return TypeError(f"run {name!r} takes a function and its arguments: charge, card instead of charge(card)")
+    return TypeError(f"run {name!r} takes a function, not a {type(function).__name__}")
 
 
 def _nothing(_: Result) -> None:
@@ -453,27 +427,6 @@ def _nothing(_: Result) -> None:
 
 def _read_time(result: Result) -> datetime:
     return datetime.fromisoformat(values.read(result, str, "the recorded time"))
-
-
-def _read_response(handler: HandlerDescriptor[Any, Res], result: Result) -> Res:
-    data = result.data if isinstance(result, Value) else b""
-    try:
-        return codec.decode(handler.response, data)
-    except ValueError as error:
-        raise TerminalError(
-            f"the response of {handler.service}/{handler.name} is not a {codec.full_name(handler.response)}: {error}",
-            code=StatusCode.INTERNAL,
-        ) from error
-
-
-def _read_attached(cls: type[Any] | None, result: Result) -> Any:
-    if cls is None:
-        return result.data if isinstance(result, Value) else b""
-    return values.read(result, cls, "the result of the invocation")
-
-
-def _read_awakeable(cls: type[Any], result: Result) -> Any:
-    return values.read(result, cls, "the value given to the awakeable")
 
 
 def _read_keys(names: Callable[[], Mapping[int, str]], result: Result) -> list[str]:

@@ -7,6 +7,7 @@ over, whatever the handler still does or returns counts for nothing.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
@@ -21,8 +22,10 @@ from .attempt import Attempt
 from .context import About
 from .failures import failure_of
 from .services import BoundHandler
-from .vm.errors import AttemptOver
+from .vm.errors import AttemptOver, JournalMismatch
 from .vm.machine import Machine
+
+_log = logging.getLogger("restate_sdk")
 
 
 def begin(
@@ -36,7 +39,8 @@ def begin(
     executes: bool = True,
 ) -> Attempt:
     """Begins the handler in a task of its own. The machine is loaded."""
-    attempt = Attempt(machine, wake, executor, start.inactivity_timeout_ms, executes=executes)
+    name = f"{start.service}/{start.handler}"
+    attempt = Attempt(name, machine, wake, executor, start.inactivity_timeout_ms, executes=executes)
     key = start.key if start.has_field("key") else None
     about = About(bound.service, bound.descriptor, key, start.random_seed, now_ms, bound.state_names)
     attempt.task = attempt.loop.create_task(_drive(attempt, bound, about))
@@ -46,6 +50,8 @@ def begin(
 async def _drive(attempt: Attempt, bound: BoundHandler, about: About) -> None:
     try:
         await _handle(attempt, bound, about)
+    except JournalMismatch as mismatch:
+        _log.error("an attempt of %s does not fit its journal: %s", attempt.name, mismatch)
     except AttemptOver:
         pass
     except (KeyboardInterrupt, GeneratorExit):

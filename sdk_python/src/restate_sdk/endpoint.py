@@ -7,6 +7,7 @@ order on SIGTERM and SIGINT. Their async twins leave all this to the caller.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -176,7 +177,11 @@ def _executor() -> ThreadPoolExecutor:
 
 
 def _block(begin: Callable[[], Awaitable[RunningEndpoint]]) -> None:
-    """Runs an endpoint in a loop of its own until a signal; exits with 1 where it cannot begin."""
+    """Runs an endpoint in a loop of its own until a signal; exits with 1 where it cannot begin.
+
+    Logs go to stderr, unless the app has set up logging itself.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_until_signal(begin))

@@ -6,6 +6,7 @@ one that nobody declares here, as a plain TerminalError.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,8 +28,9 @@ def failure_of(error: TerminalError) -> Failure:
 def error_of(failure: Failure, declared: Sequence[type[TypedError[Any]]]) -> TerminalError:
     """The error that a failure is raised as, typed where its detail is declared."""
     code, metadata = StatusCode.of(failure.code) or StatusCode.UNKNOWN, dict(failure.metadata)
-    for cls in declared if failure.detail_type else ():
-        if cls.detail_type == failure.detail_type:
+    cls = next((one for one in declared if failure.detail_type and one.detail_type == failure.detail_type), None)
+    if cls is not None:
+        with contextlib.suppress(ValueError):  # the failure itself must not get lost
             detail = codec.decode(cls.detail_class, failure.detail)
             return cls(detail, failure.message, code=code, metadata=metadata)
     return TerminalError(failure.message, code=code, metadata=metadata)

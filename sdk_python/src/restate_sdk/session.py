@@ -112,7 +112,7 @@ class Session:
             return
         self.heard = True
         if frame.max_value_bytes:
-            self._max_value_bytes = frame.max_value_bytes
+            self._max_value_bytes = min(frame.max_value_bytes, DEFAULT_MAX_VALUE_BYTES)
         if not self._greeted:
             self._greet()
 

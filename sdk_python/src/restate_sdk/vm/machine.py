@@ -9,7 +9,6 @@ a clock or draws a number. Once the attempt is over, every operation raises Atte
 from __future__ import annotations
 
 import enum
-from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -23,7 +22,7 @@ from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.journal import Failure, Headers, Result, Value, Void
 from restate_protocol.status import StatusCode
 
-from .awaiting import Group, Results, Seen, Tree, first_failed, leaves, open_part, settlement, to_protocol, winner
+from .awaiting import Group, Results, Tree, first_failed, leaves, open_part, to_protocol, winner
 from .errors import Closed, Difference, JournalMismatch, Suspended
 from .journal import (
     Comparator,
@@ -35,14 +34,11 @@ from .journal import (
     read_command,
     read_notification,
 )
+from .results import ResultQueue
+from .state import LocalState
 
 #: The longest value, in bytes, unless the runtime names another limit. 32 MiB.
 DEFAULT_MAX_VALUE_BYTES = 32 * 1024 * 1024
-
-_ALL = (
-    protocol_awaiting.Combinator.ALL_COMPLETED,
-    protocol_awaiting.Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED,
-)
 
 
 class Behavior(enum.Enum):
@@ -73,19 +69,14 @@ class Machine:
 
     __slots__ = (
         "_compare",
-        "_group",
         "_max_value_bytes",
         "_next",
-        "_open_leaves",
         "_out",
         "_over",
-        "_pending",
-        "_place",
         "_proposals",
         "_recording",
-        "_seen",
+        "_results",
         "_state",
-        "_state_complete",
         "_with_result",
         "awakeables",
         "epoch",
@@ -112,15 +103,11 @@ class Machine:
         self._max_value_bytes = max_value_bytes
         self._over: str | None = None
         self._next = 0
-        self._place = 0
-        self._pending: deque[tuple[int, Result]] = deque()
-        self._seen: dict[int, Seen] = {}
+        self._results = ResultQueue()
         self._proposals: dict[int, Result] = {}
         self._with_result: frozenset[int] = frozenset()
-        self._group: Group | None = None
-        self._open_leaves: set[int] = set()
-        self._state: dict[int, bytes | None] = {entry.number: entry.value for entry in start.state}
-        self._state_complete = not start.partial_state
+        entries = ((entry.number, entry.value) for entry in start.state)
+        self._state = LocalState(entries, complete=not start.partial_state)
         self._recording = Recording(start.journal_length)
         self._add(start.entries)
 
@@ -157,7 +144,7 @@ class Machine:
         """
         if not self.loaded:
             raise FrameError("a notification before the end of the announced journal")
-        self._take(read_notification(frame.entry))
+        self._results.take(read_notification(frame.entry))
 
     def run_ack(self, frame: pb.RunAck) -> None:
         """The proposed result of a run was committed: it takes its place among the notifications.
@@ -170,7 +157,7 @@ class Machine:
         result = self._proposals.pop(frame.command, None)
         if result is None:
             raise FrameError(f"an acknowledgement of command {frame.command}, which has no proposal")
-        self._pending.append((frame.command, result))
+        self._results.add(frame.command, result)
 
     def _add(self, entries: list[bytes]) -> None:
         self._recording.add(entries)
@@ -186,17 +173,8 @@ class Machine:
         self.payload, self.headers = first.payload, first.headers
         self._next = 1
         for notification in self._recording.notifications:
-            self._take(notification)
-        self._with_result = frozenset(handle for handle, _ in self._pending)
-
-    def _take(self, notification: journal.Notification) -> None:
-        match notification:
-            case journal.Completion():
-                self._pending.append((notification.command, notification.result))
-            case journal.Signal(target=int() as number):
-                self._pending.append((-number, notification.result))
-            case journal.Signal():
-                pass  # a named signal: no operation of this version waits for one
+            self._results.take(notification)
+        self._with_result = self._results.pending()
 
     # Results
 
@@ -210,72 +188,31 @@ class Machine:
             AttemptOver: the attempt is over, or the journal shows that no attempt waited here before.
         """
         self.check_open()
-        settled = self._poll_group(tree) if isinstance(tree, Group) else self._poll_one(tree)
+        settled = self._results.poll(tree)
         if not settled and self._recording.left:
             self._await_was_added(tree)
         return settled
 
-    def _poll_one(self, handle: int) -> bool:
-        while handle not in self._seen:
-            if self._pop() is None:
-                return False
-        return True
-
-    def _poll_group(self, group: Group) -> bool:
-        if self._group is not group:
-            if settlement(group, self._seen) is not None:
-                return True
-            self._group = group
-            self._open_leaves = {leaf for leaf in leaves(group) if leaf not in self._seen}
-        while (handle := self._pop()) is not None:
-            if handle in self._open_leaves and self._decides(group, handle):
-                self._group = None
-                return True
-        return False
-
-    def _decides(self, group: Group, handle: int) -> bool:
-        """Whether the group is settled now that this leaf is. Most fan-outs need no look at every leaf."""
-        self._open_leaves.discard(handle)
-        if self._open_leaves and group.combinator in _ALL and self._is_flat_success(group, handle):
-            return False
-        return settlement(group, self._seen) is not None
-
-    def _is_flat_success(self, group: Group, handle: int) -> bool:
-        return handle in group.children and not isinstance(self._seen[handle].result, Failure)
-
-    def _pop(self) -> int | None:
-        """Shows the next notification to the handler. A second result of one handle changes nothing."""
-        if not self._pending:
-            return None
-        handle, result = self._pending.popleft()
-        if handle not in self._seen:
-            self._show(handle, result)
-        return handle
-
-    def _show(self, handle: int, result: Result) -> None:
-        self._place += 1
-        self._seen[handle] = Seen(self._place, result)
-
     def result(self, handle: int) -> Result:
         """The result of a handle that `poll` said is settled."""
-        return self._seen[handle].result
+        return self._results.seen[handle].result
 
     @property
     def seen(self) -> Results:
         """Every result that the handler was shown."""
-        return self._seen
+        return self._results.seen
 
     def winner(self, group: Group) -> int:
         """Index of the child of a settled group that settled first."""
-        return winner(group, self._seen)
+        return winner(group, self._results.seen)
 
     def first_failed(self, group: Group) -> int | None:
         """Index of the child of a settled group that failed first, or None."""
-        return first_failed(group, self._seen)
+        return first_failed(group, self._results.seen)
 
     def has_result(self, handle: int) -> bool:
         """Whether the journal already has the result of a command: then nothing may execute again."""
-        return handle in self._with_result or handle in self._seen
+        return handle in self._with_result or handle in self._results.seen
 
     # Operations
 
@@ -343,7 +280,7 @@ class Machine:
             journal.Send(service, handler, key, payload, callee, idempotency_key, headers, execute_at_ms),
             message,
         )
-        self._show(number, Void())
+        self._results.show(number, Void())
         return number, callee
 
     def _callee(self, target: tuple[str, str, str | None], *, workflow_run: bool, idempotency_key: str) -> bytes:
@@ -396,17 +333,11 @@ class Machine:
             saw = recorded.result if isinstance(recorded, journal.GetState) else None
             handle = self._next - 1
         else:
-            saw = self._local(number)
+            saw = self._state.get(number)
             handle = self._issue(journal.GetState(number, saw))
         if saw is not None:
-            self._show(handle, saw)
+            self._results.show(handle, saw)
         return handle
-
-    def _local(self, number: int) -> Result | None:
-        if number in self._state:
-            value = self._state[number]
-            return Void() if value is None else Value(value)
-        return Void() if self._state_complete else None
 
     def sys_set_state(self, number: int, value: bytes, message: type[Any] | None = None) -> None:
         """Sets a state entry."""
@@ -414,14 +345,14 @@ class Machine:
         live = not self._recording.left
         self._issue(journal.SetState(number, value), message)
         if live:
-            self._state[number] = value
+            self._state.put(number, value)
 
     def sys_clear_state(self, number: int) -> None:
         """Removes a state entry."""
         live = not self._recording.left
         self._issue(journal.ClearState(number))
         if live:
-            self._state[number] = None
+            self._state.put(number, None)
 
     def sys_clear_all_state(self) -> None:
         """Removes every state entry."""
@@ -429,7 +360,6 @@ class Machine:
         self._issue(journal.ClearAllState())
         if live:
             self._state.clear()
-            self._state_complete = True
 
     def sys_state_keys(self) -> int:
         """Numbers of the state entries there are, as a StateKeys message. Settled at once unless fetched."""
@@ -439,16 +369,11 @@ class Machine:
             saw = recorded.numbers if isinstance(recorded, journal.GetStateKeys) else None
             handle = self._next - 1
         else:
-            saw = self._local_keys()
+            saw = self._state.numbers()
             handle = self._issue(journal.GetStateKeys(saw))
         if saw is not None:
-            self._show(handle, Value(journal_pb.StateKeys(numbers=list(saw)).to_binary()))
+            self._results.show(handle, Value(journal_pb.StateKeys(numbers=list(saw)).to_binary()))
         return handle
-
-    def _local_keys(self) -> tuple[int, ...] | None:
-        if not self._state_complete:
-            return None
-        return tuple(sorted(number for number, value in self._state.items() if value is not None))
 
     # Ends
 
@@ -465,7 +390,7 @@ class Machine:
 
     def suspend(self, tree: Tree) -> Suspended:
         """The attempt gives up while it waits for an open tree. Gives what to raise in the handler."""
-        waits = to_protocol(open_part(tree, self._seen))
+        waits = to_protocol(open_part(tree, self._results.seen))
         frame = pb.Suspended(
             invocation_id=self.invocation_id, epoch=self.epoch, awaiting=protocol_awaiting.to_pb(waits)
         )
@@ -547,7 +472,7 @@ class Machine:
 
     def _await_was_added(self, tree: Tree) -> NoReturn:
         then = read_command(self._recording.peek())
-        waits = "a wait for " + _handles(leaves(open_part(tree, self._seen)))
+        waits = "a wait for " + _handles(leaves(open_part(tree, self._results.seen)))
         self._mismatch(self._next, then, waits, Difference("command", describe(then), waits))
 
     def _mismatch(self, number: int, then: journal.Command, now: str, found: Difference) -> NoReturn:

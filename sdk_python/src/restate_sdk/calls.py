@@ -1,0 +1,95 @@
+"""What goes into a call and comes out of it: keys, idempotency keys, headers, responses. No journal, no machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from restate_protocol import codec
+from restate_protocol.callers import CallOptions
+from restate_protocol.errors import TerminalError
+from restate_protocol.journal import Headers, Result, Value
+from restate_protocol.services import HandlerDescriptor, HandlerMode
+from restate_protocol.status import StatusCode
+
+from . import values
+
+Res = TypeVar("Res")
+
+
+def key_of(handler: HandlerDescriptor[Any, Any], request: Any) -> str | None:
+    """The key of a call; None for plain services.
+
+    Raises:
+        TerminalError: INVALID_ARGUMENT, it is empty.
+    """
+    key = handler.key_of(request)
+    if key == "":
+        raise TerminalError(
+            f"a call of {handler.service}/{handler.name} needs a key: set {handler.key_field} of the request",
+            code=StatusCode.INVALID_ARGUMENT,
+        )
+    return key
+
+
+def idempotency_key(handler: HandlerDescriptor[Any, Any], request: Any, options: CallOptions) -> str:
+    """The idempotency key: the caller's, else the request field's; empty for none.
+
+    Raises:
+        TerminalError: INVALID_ARGUMENT, it is empty, or the call is a workflow's run.
+    """
+    given = options.idempotency_key
+    if handler.mode is HandlerMode.RUN:
+        if given is None:
+            return ""
+        raise TerminalError(
+            f"{handler.service}/{handler.name} is a workflow's run: its key already makes it run once, so it takes no"
+            " idempotency key",
+            code=StatusCode.INVALID_ARGUMENT,
+        )
+    if given == "":
+        raise TerminalError("an idempotency key cannot be empty", code=StatusCode.INVALID_ARGUMENT)
+    if given is None and handler.idempotency_field is not None:
+        return str(getattr(request, handler.idempotency_field) or "")
+    return given or ""
+
+
+def headers(headers: Mapping[str, str | bytes]) -> Headers:
+    """Headers as they are journaled: lower case, in the order of their names."""
+    if not headers:
+        return ()
+    pairs = ((name.lower(), value.encode() if isinstance(value, str) else value) for name, value in headers.items())
+    return tuple(sorted(pairs))
+
+
+def header_value(name: str, value: bytes) -> str | bytes:
+    """A journaled header's value: bytes where the name ends in `-bin`."""
+    return value if name.endswith("-bin") else value.decode(errors="replace")
+
+
+def read_response(handler: HandlerDescriptor[Any, Res], result: Result) -> Res:
+    """The response of a call.
+
+    Raises:
+        TerminalError: INTERNAL, the bytes are not the response message.
+    """
+    data = result.data if isinstance(result, Value) else b""
+    try:
+        return codec.decode(handler.response, data)
+    except ValueError as error:
+        raise TerminalError(
+            f"the response of {handler.service}/{handler.name} is not a {codec.full_name(handler.response)}: {error}",
+            code=StatusCode.INTERNAL,
+        ) from error
+
+
+def read_attached(cls: type[Any] | None, result: Result) -> Any:
+    """The result of an invocation of which only the id is known; its bytes where no class is given."""
+    if cls is None:
+        return result.data if isinstance(result, Value) else b""
+    return values.read(result, cls, "the result of the invocation")
+
+
+def read_awakeable(cls: type[Any], result: Result) -> Any:
+    """The value that an awakeable was resolved with."""
+    return values.read(result, cls, "the value given to the awakeable")
