@@ -94,6 +94,15 @@ message Void {}
 """,
         ["a.proto:3:7: _Add begins with an underscore, which Python keeps for private names. Rename it."],
     ),
+    "a service that begins with an underscore": (
+        """\
+service _Cart {
+  rpc Add(Void) returns (Void);
+}
+message Void {}
+""",
+        ["a.proto:2:9: _Cart begins with an underscore, which Python keeps for private names. Rename it."],
+    ),
     "names and the contract at once": (
         """\
 service Cart {

@@ -50,7 +50,7 @@ class Source:
         self._doc = doc
         self._lines: list[str] = []
         self._depth = 0
-        self._taken: set[str] = set(_BUILTINS)
+        self._taken: set[str] = {"annotations", *_BUILTINS}
         self._members: set[str] = set()
         self._imported: dict[Symbol, str] = {}
 

@@ -164,8 +164,9 @@ def _service_descriptor(source: Source, service: ServiceUnit, constants: list[st
         source.builtin(key_type.__name__) if key_type is not None else "None",
         file_set,
     ]
-    constant = ServiceNames(service.name).constant
-    source.call(f"{constant} = {source.use(Symbol(_SERVICES, 'ServiceDescriptor'))}", arguments)
+    constant, descriptor = ServiceNames(service.name).constant, source.use(Symbol(_SERVICES, "ServiceDescriptor"))
+    # The type is written out because type checkers meet the constant in the handler half, within an import cycle.
+    source.call(f"{constant}: {descriptor} = {descriptor}", arguments)
 
 
 def _client(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from protobuf import DescField, DescFile, DescMessage
@@ -96,6 +96,7 @@ def note_collisions(generation: Generation) -> None:
     _note_twice(reading, ((module_of(unit.desc, "_pb"), unit.desc.name, unit.desc) for unit in generation.units))
     for unit in generation.units:
         _note_twice(reading, _defined(unit))
+        _note_underscores(reading, [(one.name, one.desc) for one in unit.services])
         for service in unit.services:
             methods = service.desc.methods
             _note_members(reading, [(snake_case(one.name), one.name, one) for one in methods])
@@ -119,12 +120,16 @@ def _defined(unit: FileUnit) -> Iterator[tuple[str, str, Element]]:
             yield name, service.desc.type_name, service.desc
 
 
-def _note_members(reading: Reading, members: list[tuple[str, str, Element]]) -> None:
-    for _, written, element in members:
-        if written.startswith("_"):
-            text = f"{written} begins with an underscore, which Python keeps for private names"
-            reading.problem(element, text, "Rename it.")
+def _note_members(reading: Reading, members: Sequence[tuple[str, str, Element]]) -> None:
+    _note_underscores(reading, [(written, element) for _, written, element in members])
     _note_twice(reading, members)
+
+
+def _note_underscores(reading: Reading, names: Iterable[tuple[str, Element]]) -> None:
+    for name, element in names:
+        if name.startswith("_"):
+            text = f"{name} begins with an underscore, which Python keeps for private names"
+            reading.problem(element, text, "Rename it.")
 
 
 def _note_twice(reading: Reading, names: Iterable[tuple[str, str, Element]]) -> None:

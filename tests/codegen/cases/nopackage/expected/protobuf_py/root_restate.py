@@ -35,7 +35,13 @@ _ROOT_DO = HandlerDescriptor(
     Thing,
     errors=(OopsError,),
 )
-ROOT = ServiceDescriptor("Root", ServiceKind.SERVICE, (_ROOT_DO,), None, file_set)
+ROOT: ServiceDescriptor = ServiceDescriptor(
+    "Root",
+    ServiceKind.SERVICE,
+    (_ROOT_DO,),
+    None,
+    file_set,
+)
 
 
 class RootClient(Client[C_co]):

@@ -26,7 +26,13 @@ _NEW_DO = HandlerDescriptor(
     NewResponse,
     key_field="id",
 )
-NEW = ServiceDescriptor("dialects.v1.New", ServiceKind.VIRTUAL_OBJECT, (_NEW_DO,), int, file_set)
+NEW: ServiceDescriptor = ServiceDescriptor(
+    "dialects.v1.New",
+    ServiceKind.VIRTUAL_OBJECT,
+    (_NEW_DO,),
+    int,
+    file_set,
+)
 
 
 class NewClient(Client[C_co]):

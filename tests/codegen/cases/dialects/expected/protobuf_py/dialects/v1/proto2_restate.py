@@ -26,7 +26,13 @@ _OLD_DO = HandlerDescriptor(
     OldResponse,
     key_field="id",
 )
-OLD = ServiceDescriptor("dialects.v1.Old", ServiceKind.VIRTUAL_OBJECT, (_OLD_DO,), str, file_set)
+OLD: ServiceDescriptor = ServiceDescriptor(
+    "dialects.v1.Old",
+    ServiceKind.VIRTUAL_OBJECT,
+    (_OLD_DO,),
+    str,
+    file_set,
+)
 
 
 class OldClient(Client[C_co]):

@@ -35,7 +35,7 @@ _GREETER_COUNT = HandlerDescriptor(
     CountResponse,
     key_field="name",
 )
-GREETER = ServiceDescriptor(
+GREETER: ServiceDescriptor = ServiceDescriptor(
     "greeter.v1.Greeter",
     ServiceKind.VIRTUAL_OBJECT,
     (_GREETER_GREET, _GREETER_COUNT),

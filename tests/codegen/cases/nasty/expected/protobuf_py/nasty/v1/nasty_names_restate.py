@@ -180,7 +180,7 @@ _IMPORT_GREET = HandlerDescriptor(
     key_field="class_",
     errors=(TimeoutError, greetError),
 )
-IMPORT = ServiceDescriptor(
+IMPORT: ServiceDescriptor = ServiceDescriptor(
     "nasty.v1.Import",
     ServiceKind.VIRTUAL_OBJECT,
     (
@@ -265,7 +265,13 @@ class ImportClient(Client_[C_co]):
 
 
 _A_B_C = HandlerDescriptor("nasty.v1.A_B", "C", "c", HandlerMode.SERVICE, None_, None_)
-A_B = ServiceDescriptor("nasty.v1.A_B", ServiceKind.SERVICE, (_A_B_C,), None, file_set)
+A_B: ServiceDescriptor = ServiceDescriptor(
+    "nasty.v1.A_B",
+    ServiceKind.SERVICE,
+    (_A_B_C,),
+    None,
+    file_set,
+)
 
 
 class A_BClient(Client_[C_co]):
@@ -277,7 +283,13 @@ class A_BClient(Client_[C_co]):
 
 
 _A_B_C_ = HandlerDescriptor("nasty.v1.A", "B_C", "b_c", HandlerMode.SERVICE, None_, None_)
-A = ServiceDescriptor("nasty.v1.A", ServiceKind.SERVICE, (_A_B_C_,), None, file_set)
+A: ServiceDescriptor = ServiceDescriptor(
+    "nasty.v1.A",
+    ServiceKind.SERVICE,
+    (_A_B_C_,),
+    None,
+    file_set,
+)
 
 
 class AClient(Client_[C_co]):

@@ -51,7 +51,13 @@ _PRICES_GET = HandlerDescriptor(
     GetPriceResponse,
     errors=(CartFullError, NotFoundError),
 )
-PRICES = ServiceDescriptor("common.v1.Prices", ServiceKind.SERVICE, (_PRICES_GET,), None, file_set)
+PRICES: ServiceDescriptor = ServiceDescriptor(
+    "common.v1.Prices",
+    ServiceKind.SERVICE,
+    (_PRICES_GET,),
+    None,
+    file_set,
+)
 
 
 class PricesClient(Client[C_co]):

@@ -67,7 +67,7 @@ _CART_OBJECT_SHOW = HandlerDescriptor(
     Cart,
     key_field="customer",
 )
-CART_OBJECT = ServiceDescriptor(
+CART_OBJECT: ServiceDescriptor = ServiceDescriptor(
     "shop.v1.CartObject",
     ServiceKind.VIRTUAL_OBJECT,
     (_CART_OBJECT_ADD_TICKET, _CART_OBJECT_EXPIRE, _CART_OBJECT_SHOW),

@@ -51,7 +51,7 @@ _PAYMENT_STATUS = HandlerDescriptor(
     StatusResponse,
     key_field="id",
 )
-PAYMENT = ServiceDescriptor(
+PAYMENT: ServiceDescriptor = ServiceDescriptor(
     "shop.v1.Payment",
     ServiceKind.WORKFLOW,
     (_PAYMENT_RUN, _PAYMENT_SUCCEED, _PAYMENT_STATUS),

@@ -36,7 +36,7 @@ _TICKET_OBJECT_RESERVE = HandlerDescriptor(
     key_field="id",
     errors=(SoldOutError,),
 )
-TICKET_OBJECT = ServiceDescriptor(
+TICKET_OBJECT: ServiceDescriptor = ServiceDescriptor(
     "shop.v1.TicketObject",
     ServiceKind.VIRTUAL_OBJECT,
     (_TICKET_OBJECT_RESERVE,),
@@ -61,7 +61,7 @@ _TICKET_DESK_OPEN = HandlerDescriptor(
     OpenRequest,
     OpenResponse,
 )
-TICKET_DESK = ServiceDescriptor(
+TICKET_DESK: ServiceDescriptor = ServiceDescriptor(
     "shop.v1.TicketDesk",
     ServiceKind.SERVICE,
     (_TICKET_DESK_OPEN,),

@@ -40,7 +40,7 @@ _EVERYTHING_LOOK = HandlerDescriptor(
     Timestamp,
     key_field="id",
 )
-EVERYTHING = ServiceDescriptor(
+EVERYTHING: ServiceDescriptor = ServiceDescriptor(
     "types.v1.Everything",
     ServiceKind.WORKFLOW,
     (_EVERYTHING_RUN, _EVERYTHING_LOOK),
@@ -77,7 +77,7 @@ _PASSING_MONEY = HandlerDescriptor(
     Money,
     Status,
 )
-PASSING = ServiceDescriptor(
+PASSING: ServiceDescriptor = ServiceDescriptor(
     "types.v1.Passing",
     ServiceKind.SERVICE,
     (_PASSING_EMPTY, _PASSING_MONEY),

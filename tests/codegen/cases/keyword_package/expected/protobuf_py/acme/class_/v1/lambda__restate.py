@@ -31,7 +31,7 @@ _GLOBAL_DO = HandlerDescriptor(
     Other,
     errors=(OtherError,),
 )
-GLOBAL = ServiceDescriptor(
+GLOBAL: ServiceDescriptor = ServiceDescriptor(
     "acme.class.v1.Global",
     ServiceKind.SERVICE,
     (_GLOBAL_DO,),
