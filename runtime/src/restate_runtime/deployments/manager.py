@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 
-import grpc
 import structlog
 from restate_protocol.contract.problems import ContractError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
@@ -199,7 +198,7 @@ class Deployments:
         try:
             tasks = {writer, watcher, reader}
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            reason = next((_why(error) for task in done if (error := task.exception()) is not None), reason)
+            reason = next((str(task.exception()) for task in done if task.exception() is not None), reason)
         finally:
             for task in (writer, watcher, reader):
                 task.cancel()
@@ -214,13 +213,6 @@ class Deployments:
             await asyncio.sleep(_LOOK_EVERY_S)
             if session.undelivered_since(loop.time() - self._delivery_timeout_s):
                 raise SessionEnded(f"an attempt was not confirmed within {self._delivery_timeout_s:g} s")
-
-
-def _why(error: BaseException) -> str:
-    """Why a session ended, in one line for people."""
-    if isinstance(error, grpc.aio.AioRpcError):
-        return f"the connection to the endpoint broke: {error.details() or error.code().name}"
-    return str(error)
 
 
 async def _read(session: Session, messages: AsyncIterator[bytes]) -> None:
