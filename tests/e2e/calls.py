@@ -71,7 +71,7 @@ async def attach(world: World, invocation_id: str) -> str:
     from gen.bench.v1.bench_pb import DoResponse
 
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.ingress}") as channel:
-        call = channel.unary_unary("/restate.ingress.v1.Ingress/Attach")
+        call: Any = channel.unary_unary("/restate.ingress.v1.Ingress/Attach")
         request = ingress_pb.AttachRequest(invocation_id=invocation_id).to_binary()
         response = ingress_pb.AttachResponse.from_binary(await call(request))
         return str(DoResponse.from_binary(response.payload).text)

@@ -128,7 +128,7 @@ class Settings:
         _whole(1_024, 1_073_741_824),
     )
     max_key_bytes: int = _setting(
-        1_024, "bytes", "The longest key of an object or workflow, and the longest idempotency key.", _whole(1, 65_536)
+        4_096, "bytes", "The longest key of an object or workflow, and the longest idempotency key.", _whole(1, 65_536)
     )
     journal_headers: tuple[str, ...] = _setting(
         (),

@@ -158,15 +158,17 @@ async def serve(settings: Settings, *, ready: Callable[[Server, Ports], None] | 
         PortInUse, ListenError: a port cannot be listened on.
     """
     server = Server(settings)
-    stop = asyncio.get_running_loop().create_future()
-    _on_signals(lambda: stop.done() or stop.set_result(None))
+    stop = asyncio.Event()
+    _on_signals(stop.set)
+    stopped = asyncio.get_running_loop().create_task(stop.wait())
     try:
         ports = await server.start()
         if ready is not None:
             ready(server, ports)
-        await asyncio.wait((stop, server.engine.failed), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((stopped, server.engine.failed), return_when=asyncio.FIRST_COMPLETED)
         _log.info("stopping")
     finally:
+        stopped.cancel()
         await server.stop()
     if server.engine.failed.done():
         await server.engine.failed

@@ -18,7 +18,7 @@ _log = structlog.get_logger(__name__)
 METHOD = "/restate.protocol.v1.Endpoint/Session"
 CONNECT_TIMEOUT_S = 5.0
 BACK_OFF_MIN_S = 0.05
-BACK_OFF_MAX_S = 2.0
+BACK_OFF_MAX_S = 1.0
 # Far above the longest value, because a message carries a batch.
 MESSAGE_BYTES_MAX = 128 << 20
 
@@ -29,6 +29,9 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
 )
 
 Write = Callable[[bytes], Awaitable[object]]
@@ -47,7 +50,7 @@ async def dial(address: str) -> AsyncIterator[tuple[Write, AsyncIterator[bytes]]
         await _connect(channel, address)
         call: Any = channel.stream_stream(METHOD)()
         try:
-            yield call.write, _messages(call)
+            yield call.write, _messages(call, address)
         except grpc.aio.AioRpcError as error:
             raise _explain(address, error) from error
         finally:
@@ -64,9 +67,12 @@ async def _connect(channel: grpc.aio.Channel, address: str) -> None:
         raise DeploymentError(message, StatusCode.UNAVAILABLE) from None
 
 
-async def _messages(call: Any) -> AsyncIterator[bytes]:
+async def _messages(call: Any, address: str) -> AsyncIterator[bytes]:
     while True:
-        message = await call.read()
+        try:
+            message = await call.read()
+        except grpc.aio.AioRpcError as error:
+            raise _explain(address, error) from error
         if message is grpc.aio.EOF:
             return
         yield message
@@ -75,7 +81,8 @@ async def _messages(call: Any) -> AsyncIterator[bytes]:
 def _explain(address: str, error: grpc.aio.AioRpcError) -> DeploymentError:
     if error.code() is grpc.StatusCode.UNIMPLEMENTED:
         return DeploymentError(f"{address} speaks gRPC but is no service endpoint: it does not know {METHOD}")
-    return DeploymentError(f"{address}: {error.details() or error.code().name}", StatusCode.UNAVAILABLE)
+    why = error.details() or error.code().name
+    return DeploymentError(f"the connection to the endpoint at {address} broke: {why}", StatusCode.UNAVAILABLE)
 
 
 class Dialer:
