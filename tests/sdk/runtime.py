@@ -153,10 +153,25 @@ class Invocation:
         number = len(self.commands)
         self.entries.append(data)
         entry = journal.decode(data)
+        self._write(entry)
         if isinstance(entry, journal.Output):
             self.output = entry.result
         elif not isinstance(entry, journal.NOTIFICATIONS) and (result := self._answers(entry)) is not None:
             await self.complete(number, result)
+
+    def _write(self, entry: journal.Entry) -> None:
+        """The state that the next attempt finds."""
+        state = {one.number: one.value for one in self._template.state}
+        match entry:
+            case journal.SetState():
+                state[entry.number] = entry.value
+            case journal.ClearState():
+                state.pop(entry.number, None)
+            case journal.ClearAllState():
+                state.clear()
+            case _:
+                return
+        self.set_state(state)
 
     async def _proposal(self, frame: pb.RunProposal) -> None:
         self.entries.append(journal.encode(Completion(frame.command, journal.result_from_pb(frame.result))))
