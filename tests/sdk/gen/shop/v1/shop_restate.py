@@ -47,7 +47,7 @@ _CHECKOUT_PAY = HandlerDescriptor(
     PayResponse,
     errors=(SoldOutError,),
 )
-CHECKOUT = ServiceDescriptor(
+CHECKOUT: ServiceDescriptor = ServiceDescriptor(
     "shop.v1.Checkout",
     ServiceKind.SERVICE,
     (_CHECKOUT_PAY,),
@@ -84,7 +84,7 @@ _CART_LOOK = HandlerDescriptor(
     LookResponse,
     key_field="cart_id",
 )
-CART = ServiceDescriptor(
+CART: ServiceDescriptor = ServiceDescriptor(
     "shop.v1.Cart",
     ServiceKind.VIRTUAL_OBJECT,
     (_CART_ADD, _CART_LOOK),
@@ -123,7 +123,7 @@ _ORDER_APPROVE = HandlerDescriptor(
     ApproveResponse,
     key_field="order_id",
 )
-ORDER = ServiceDescriptor(
+ORDER: ServiceDescriptor = ServiceDescriptor(
     "shop.v1.Order",
     ServiceKind.WORKFLOW,
     (_ORDER_RUN, _ORDER_APPROVE),
