@@ -39,7 +39,7 @@ from restate_runtime.core.decision import (
 from restate_runtime.core.records import Invocation, Timer
 from restate_runtime.store.base import StoreInvalid
 
-from .parts import Parts, Row
+from .parts import BASE, Parts, number, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ class Batch:
         self._created: dict[bytes, Creation] = {}
         self._saved: dict[bytes, Invocation] = {}
         self._touched: set[bytes] = set()
-        self._entries: list[Row] = []
-        self._attempts: list[Row] = []
+        self._entries: list[str] = []
+        self._attempts: list[str] = []
         self._timers: dict[Timer, bool] = {}
         self._state: dict[tuple[str, str], StateChange] = {}
         self._waiters: dict[bytes, WaitersChange] = {}
@@ -147,21 +147,17 @@ class Batch:
     def append(self, write: AppendEntry) -> None:
         parts = self._parts
         self._touched.add(write.invocation_id)
-        self._entries.append((parts.id(write.invocation_id), write.index, write.at_ms, *parts.blob(write.entry)))
+        self._entries.append(
+            f"{parts.id(write.invocation_id)}{BASE + write.index}{BASE + write.at_ms}{parts.blob(write.entry)}"
+        )
 
     def attempt(self, write: RecordAttempt) -> None:
         attempt, parts = write.attempt, self._parts
         self._touched.add(attempt.invocation_id)
         self._attempts.append(
-            (
-                parts.id(attempt.invocation_id),
-                attempt.epoch,
-                attempt.started_ms,
-                attempt.ended_ms,
-                attempt.outcome.value,
-                *parts.text(attempt.deployment_id),
-                *parts.blob(attempt.failure),
-            )
+            f"{parts.id(attempt.invocation_id)}{BASE + attempt.epoch}"
+            f"{BASE + attempt.started_ms}{BASE + attempt.ended_ms}"
+            f"{parts.text(attempt.outcome.value)}{parts.text(attempt.deployment_id)}{parts.blob(attempt.failure)}"
         )
 
     def put_timer(self, write: PutTimer) -> None:
@@ -223,23 +219,22 @@ class Batch:
         if self._purged:
             yield self._purge_statement()
         rows = self._rows()
-        if rows:
-            yield Statement(
-                "apply_batch",
-                _NO_ROWS | {name: _json(found) for name, found in rows.items()} | {"data": self._parts.joined()},
-            )
+        if any(rows.values()):
+            packs = {column: packed(found, SLOTS[column]) for column, found in rows.items()}
+            yield Statement("apply_batch", {**packs, "data": self._parts.joined()})
         yield from self._rare
 
     def _purge_statement(self) -> Statement:
         parts = Parts()
-        ids = [parts.id(invocation_id) for invocation_id in self._purged]
-        return Statement("apply_purge", {"ids": _json(ids), "data": parts.joined()})
+        ids = packed([parts.id(invocation_id) for invocation_id in self._purged], 1)
+        return Statement("apply_purge", {"ids": ids, "data": parts.joined()})
 
-    def _rows(self) -> dict[str, list[Row]]:
-        """The rows of every column of `batch` that has any."""
-        rows: dict[str, list[Row]] = {
+    def _rows(self) -> dict[str, list[str]]:
+        """The rows of every column of `batch`."""
+        parts = self._parts
+        return {
             "creates": [self._create_row(creation) for creation in self._created.values()],
-            "saves": [(self._parts.id(record.id), *self._changing(record)) for record in self._saved.values()],
+            "saves": [parts.id(record.id) + self._changing(record) for record in self._saved.values()],
             "entries": self._entries,
             "attempts": self._attempts,
             "put_timers": [self._timer_row(timer) for timer, put in self._timers.items() if put],
@@ -247,91 +242,69 @@ class Batch:
             **self._state_rows(),
             **self._waiter_rows(),
         }
-        return {name: found for name, found in rows.items() if found}
 
-    def _create_row(self, creation: Creation) -> Row:
+    def _create_row(self, creation: Creation) -> str:
         record, parts = creation.fixed, self._parts
         return (
-            parts.id(record.id),
-            *parts.text(record.service),
-            *parts.text(record.handler),
-            *parts.text(record.key),
-            record.mode.value,
-            record.created_ms,
-            record.scheduled_for_ms,
-            *parts.text(record.idempotency_key),
-            *parts.blob(record.parent_id),
-            record.parent_command,
-            int(record.reply),
-            *parts.text(record.traceparent),
-            *parts.text(record.tracestate),
-            record.retention_ms,
-            *self._changing(creation.last),
+            f"{parts.id(record.id)}{parts.text(record.service)}{parts.text(record.handler)}{parts.text(record.key)}"
+            f"{parts.text(record.mode.value)}{BASE + record.created_ms}{number(record.scheduled_for_ms)}"
+            f"{parts.text(record.idempotency_key)}{parts.blob(record.parent_id)}{number(record.parent_command)}"
+            f"{BASE + record.reply}{parts.text(record.traceparent)}{parts.text(record.tracestate)}"
+            f"{BASE + record.retention_ms}{self._changing(creation.last)}"
         )
 
-    def _changing(self, record: Invocation) -> Row:
+    def _changing(self, record: Invocation) -> str:
         parts = self._parts
         return (
-            record.status.value,
-            *parts.text(record.deployment_id),
-            record.queue_seq,
-            record.epoch,
-            record.attempt_started_ms,
-            record.retry_count,
-            record.next_retry_ms,
-            *parts.blob(record.awaiting),
-            *parts.blob(record.last_failure),
-            record.completed_ms,
-            *parts.blob(record.result),
-            record.expires_ms,
+            f"{parts.text(record.status.value)}{parts.text(record.deployment_id)}{number(record.queue_seq)}"
+            f"{BASE + record.epoch}{number(record.attempt_started_ms)}{BASE + record.retry_count}"
+            f"{number(record.next_retry_ms)}{parts.blob(record.awaiting)}{parts.blob(record.last_failure)}"
+            f"{number(record.completed_ms)}{parts.blob(record.result)}{number(record.expires_ms)}"
         )
 
-    def _timer_row(self, timer: Timer) -> Row:
-        return (timer.due_ms, self._parts.id(timer.invocation_id), timer.command, timer.kind.value)
+    def _timer_row(self, timer: Timer) -> str:
+        return f"{BASE + timer.due_ms}{self._parts.id(timer.invocation_id)}{BASE + timer.command}{BASE + timer.kind}"
 
-    def _state_rows(self) -> dict[str, list[Row]]:
-        cleared: list[Row] = []
-        deleted: list[Row] = []
-        put: list[Row] = []
+    def _state_rows(self) -> dict[str, list[str]]:
+        cleared: list[str] = []
+        deleted: list[str] = []
+        put: list[str] = []
         for (service, key), change in self._state.items():
-            where = (*self._parts.text(service), *self._parts.text(key))
+            where = self._parts.text(service) + self._parts.text(key)
             if change.cleared:
                 cleared.append(where)
-            for number, value in change.values.items():
+            for entry, value in change.values.items():
                 if value is not None:
-                    put.append((*where, number, *self._parts.blob(value)))
+                    put.append(f"{where}{BASE + entry}{self._parts.blob(value)}")
                 elif not change.cleared:
-                    deleted.append((*where, number))
+                    deleted.append(f"{where}{BASE + entry}")
         return {"clear_state": cleared, "delete_state": deleted, "put_state": put}
 
-    def _waiter_rows(self) -> dict[str, list[Row]]:
-        removed: list[Row] = []
-        added: list[Row] = []
+    def _waiter_rows(self) -> dict[str, list[str]]:
+        removed: list[str] = []
+        added: list[str] = []
         for target, change in self._waiters.items():
-            begin = self._parts.id(target)
+            place = self._parts.id(target)
             if change.removed:
-                removed.append((begin,))
-            added.extend((begin, self._parts.id(waiter), command) for waiter, command in change.added)
+                removed.append(place)
+            added.extend(f"{place}{self._parts.id(waiter)}{BASE + command}" for waiter, command in change.added)
         return {"remove_waiters": removed, "add_waiters": added}
 
 
-_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-
-_NO_ROWS: dict[str, Any] = dict.fromkeys(
-    (
-        "creates",
-        "saves",
-        "entries",
-        "attempts",
-        "put_timers",
-        "delete_timers",
-        "clear_state",
-        "delete_state",
-        "put_state",
-        "remove_waiters",
-        "add_waiters",
-    )
-)
+#: How many slots a row has in each column of `batch`; queries.sql counts the same.
+SLOTS = {
+    "creates": 39,
+    "saves": 18,
+    "entries": 5,
+    "attempts": 10,
+    "put_timers": 4,
+    "delete_timers": 4,
+    "clear_state": 4,
+    "delete_state": 5,
+    "put_state": 7,
+    "remove_waiters": 1,
+    "add_waiters": 3,
+}
 
 #: By type, because a chain of isinstance checks would cost more than the rest for the last of them.
 _TAKE: dict[type[Any], Callable[[Batch, Any], None]] = {

@@ -25,6 +25,17 @@ _OLDEST_SQLITE = (3, 38, 0)
 #: A file up to this size is checked whole when it is opened, which takes some milliseconds.
 _CHECK_WHOLE_BYTES = 16 * 1024 * 1024
 
+#: Queries that set up what commits are written to, in order.
+_VIEWS = (
+    "create_batch",
+    "create_invocations_trigger",
+    "create_timers_trigger",
+    "create_state_trigger",
+    "create_waiters_trigger",
+    "create_purge",
+    "create_purge_trigger",
+)
+
 _BUSY_TIMEOUT_S = 2.0
 
 _PAGE_BYTES = 4096
@@ -47,7 +58,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     try:
         _check(path, connection)
         _migrate(path, connection)
-        for name in ("create_batch", "create_batch_trigger", "create_purge", "create_purge_trigger"):
+        for name in _VIEWS:
             connection.execute(queries()[name])
     except Exception as error:
         connection.close()
