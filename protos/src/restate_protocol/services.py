@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from .errors import TypedError
+from .errors import TerminalError, TypedError
+from .status import StatusCode
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -61,10 +62,24 @@ class HandlerDescriptor(Generic[Req, Res]):
     errors: tuple[type[TypedError[Any]], ...] = ()
 
     def key_of(self, request: Req) -> str | None:
-        """The key in canonical form (UTF-8 text or decimal), None for plain services."""
+        """The key in canonical form (UTF-8 text or decimal), None for plain services.
+
+        Raises:
+            TerminalError: INVALID_ARGUMENT, the request has no key.
+        """
         if self.key_field is None:
             return None
-        return str(getattr(request, self.key_field))
+        value = getattr(request, self.key_field)
+        if not value and not _is_set(request, self.key_field, value):
+            message = f"{self.service}/{self.name}: the key field {self.key_field} is empty; give the request its key"
+            raise TerminalError(message, code=StatusCode.INVALID_ARGUMENT)
+        return str(value)
+
+
+def _is_set(request: Any, field: str, value: object) -> bool:
+    """Whether a key that is 0 was given: an integer with presence may be; anything else that is empty is no key."""
+    has_field = getattr(request, "has_field", None)
+    return value == 0 and value is not False and has_field is not None and bool(has_field(field))
 
 
 @dataclass(frozen=True, slots=True)
