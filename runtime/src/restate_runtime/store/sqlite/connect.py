@@ -90,7 +90,7 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 def _check(path: Path, connection: sqlite3.Connection) -> None:
     """Refuses files that are foreign, newer or damaged, as far as that can be seen without reading all of a big one."""
     application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    (tables,) = connection.execute(queries()["count_tables"]).fetchone()
     if application != APPLICATION_ID and (tables or application or version):
         raise StoreUnavailable(
             f"{path}: this SQLite database belongs to another program. Point the runtime to another file"

@@ -317,3 +317,6 @@ FROM deployments ORDER BY revision, id
 
 -- name: descriptor_set
 SELECT data FROM descriptor_sets WHERE hash = ?
+
+-- name: count_tables
+SELECT count(*) FROM sqlite_schema
