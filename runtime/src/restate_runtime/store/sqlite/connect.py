@@ -13,14 +13,14 @@ import aiosqlite
 from restate_runtime.store.base import StoreUnavailable
 
 from .failures import store_error
-from .files import check_header, check_length
+from .files import check_header
 from .queries import migrations, queries
 
 #: `PRAGMA application_id` of our files, set by the first migration: "rstg".
 APPLICATION_ID = 0x72737467
 
-#: -> and ->> on JSON came with it; STRICT tables a little earlier.
-_OLDEST_SQLITE = (3, 38, 0)
+#: STRICT tables came with it.
+_OLDEST_SQLITE = (3, 37, 0)
 
 #: A file up to this size is checked whole when it is opened, which takes some milliseconds.
 _CHECK_WHOLE_BYTES = 16 * 1024 * 1024
@@ -51,7 +51,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StoreUnavailable(
-            f"this Python has SQLite {sqlite3.sqlite_version}, and the runtime needs 3.38 or newer. Use another Python"
+            f"this Python has SQLite {sqlite3.sqlite_version}, and the runtime needs 3.37 or newer. Use another Python"
         )
     check_header(path)
     connection = connect(path)
@@ -88,7 +88,10 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
-    """Refuses files that are foreign, newer or damaged, as far as that can be seen without reading all of a big one."""
+    """Refuses files that are foreign, newer or damaged, as far as that can be seen without reading all of a big one.
+
+    SQLite itself refuses one that is shorter than its header says.
+    """
     application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
     (tables,) = connection.execute(queries()["count_tables"]).fetchone()
     if application != APPLICATION_ID and (tables or application or version):
@@ -101,7 +104,6 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
             f"{len(migrations())}. Start the newer runtime that wrote it"
         )
     pages, page_size = _pragma(connection, "page_count"), _pragma(connection, "page_size")
-    check_length(path, pages, page_size)
     if pages * page_size <= _CHECK_WHOLE_BYTES:
         _check_whole(path, connection)
 
@@ -109,9 +111,7 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
 def _check_whole(path: Path, connection: sqlite3.Connection) -> None:
     (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if finding != "ok":
-        raise StoreUnavailable(
-            f"{path}: the file is corrupt ({finding}). Restore a backup, or save what is left with `sqlite3 .recover`"
-        )
+        raise StoreUnavailable(f"{path}: the file is corrupt ({finding}). Restore a backup, or try `sqlite3 .recover`")
 
 
 def _migrate(path: Path, connection: sqlite3.Connection) -> None:

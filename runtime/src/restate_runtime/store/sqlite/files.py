@@ -84,10 +84,10 @@ def check_place(path: Path) -> None:
 
 
 def check_header(path: Path) -> None:
-    """Whether the file, if there is one, begins as a SQLite database does and is not cut short.
+    """Whether the file, if there is one, begins as a SQLite database does.
 
     Raises:
-        StoreUnavailable: it is something else, or incomplete.
+        StoreUnavailable: it is something else, or not even a beginning.
     """
     header = b""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
@@ -97,20 +97,4 @@ def check_header(path: Path) -> None:
     if not header.startswith(_MAGIC[: len(header)]):
         raise StoreUnavailable(f"{path}: this is not a SQLite database. Point the runtime to another file")
     if len(header) < _HEADER_BYTES:
-        raise _truncated(path)
-
-
-def check_length(path: Path, pages: int, page_size: int) -> None:
-    """Whether the file and the write-ahead log together can hold all pages.
-
-    Raises:
-        StoreUnavailable: they cannot: the file was cut short.
-    """
-    log = path.with_name(path.name + "-wal")
-    length = path.stat().st_size + (log.stat().st_size if log.exists() else 0)
-    if length < pages * page_size:
-        raise _truncated(path)
-
-
-def _truncated(path: Path) -> StoreUnavailable:
-    return StoreUnavailable(f"{path}: the file is truncated, so the database is corrupt. Restore it from a backup")
+        raise StoreUnavailable(f"{path}: the file is cut short, so the database is lost. Restore a backup")
