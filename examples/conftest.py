@@ -123,7 +123,11 @@ class Example:
 
     def client(self, *arguments: str) -> list[str]:
         """The lines that `python client.py` prints."""
-        return self._run([sys.executable, "client.py", *arguments]).splitlines()
+        return self.program("client.py", *arguments)
+
+    def program(self, *command: str) -> list[str]:
+        """The lines that `python` prints for this program of the example."""
+        return self._run([sys.executable, *command]).splitlines()
 
     def curl(self, method: str, request: dict[str, object]) -> Any:
         """POST of JSON to the HTTP ingress, as `curl` does it; its answer."""

@@ -27,12 +27,17 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return copy
 
 
+def programs(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.py"))
+
+
 def test_apps_and_clients_are_well_typed_for_mypy(folder: Path, tmp_path: Path) -> None:
-    run(folder, "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "--config-file=", "app.py", "client.py")
+    strict = ("--strict", "--cache-dir", str(tmp_path / "cache"), "--config-file=")
+    run(folder, "mypy", *strict, *programs(folder))
 
 
 def test_apps_and_clients_are_well_typed_for_pyright(folder: Path) -> None:
-    run(folder, "pyright", "--pythonpath", sys.executable, "app.py", "client.py")
+    run(folder, "pyright", "--pythonpath", sys.executable, *programs(folder))
 
 
 def test_every_example_is_listed_in_the_readme() -> None:

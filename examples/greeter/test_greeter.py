@@ -44,8 +44,9 @@ def test_every_call_of_the_readme_works(example: Example) -> None:
     example.start_endpoint()
     example.register()
     assert example.client("Ada") == ["Hi Ada for the 1-th time.", "1"]
+    assert example.program("plain_client.py", "Ada") == ["Hello Ada for the 2-th time."]
     answer = example.curl("greeter.v1.Greeter/Greet", {"name": "Ada", "greeting": "Hi"})
-    assert answer == {"message": "Hi Ada for the 2-th time."}
+    assert answer == {"message": "Hi Ada for the 3-th time."}
 
 
 def test_one_command_runs_runtime_and_app_for_development(example: Example) -> None:

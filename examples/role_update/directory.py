@@ -1,12 +1,11 @@
 """A stand-in for the systems that hold roles and permissions.
 
-With EXAMPLE_LOG set, each effect is a line in that file. With EXAMPLE_CRASH set to such a line, this process is
-killed (-9) right after that effect, the first time it happens: before the runtime learns that it did.
+With EXAMPLE_LOG set, each effect is a line in that file. With EXAMPLE_PAUSE_AT set to such a line, the system does not
+answer after that effect: the step stays under way, and this process can be killed in the middle of a handler.
 """
 
 import os
-import signal
-from pathlib import Path
+import threading
 
 
 def apply_user_role(user_id: str, role: str) -> bool:
@@ -26,9 +25,7 @@ def _effect(line: str) -> None:
     path = os.environ.get("EXAMPLE_LOG")
     if path is None:
         return
-    log = Path(path)
-    first_time = not log.exists() or line not in log.read_text().splitlines()
-    with log.open("a") as file:
+    with open(path, "a") as file:
         file.write(line + "\n")
-    if first_time and os.environ.get("EXAMPLE_CRASH") == line:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if os.environ.get("EXAMPLE_PAUSE_AT") == line:
+        threading.Event().wait()
