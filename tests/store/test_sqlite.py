@@ -23,6 +23,7 @@ from restate_runtime.store.base import InvocationFilter, StoreInvalid
 from restate_runtime.store.sqlite import SqliteStore, checkpoint
 from restate_runtime.store.sqlite.batch import SLOTS, statements
 from restate_runtime.store.sqlite.connect import open_writer
+from restate_runtime.store.sqlite.parts import SLOT
 from restate_runtime.store.sqlite.queries import migrations, queries
 
 from .samples import NOW_MS, id_of, record
@@ -78,9 +79,10 @@ def full_scans(connection: sqlite3.Connection, query: str) -> list[int]:
 
     EXPLAIN QUERY PLAN does not tell of triggers, so this reads the programs: each begins at address 0.
     """
+    text = queries()[query]
     scanned: list[int] = []
     opened: dict[int, int] = {}
-    for address, opcode, cursor, root, database, *_ in connection.execute(f"EXPLAIN {queries()[query]}", NOTHING):
+    for address, opcode, cursor, root, database, *_ in connection.execute(f"EXPLAIN {text}", (None,) * text.count("?")):
         if address == 0:
             opened = {}
         if opcode in ("OpenRead", "OpenWrite") and database == 0:
@@ -88,9 +90,6 @@ def full_scans(connection: sqlite3.Connection, query: str) -> list[int]:
         elif opcode in ("Rewind", "Last") and cursor in opened:
             scanned.append(opened[cursor])
     return scanned
-
-
-NOTHING = dict.fromkeys(("data", "ids", *SLOTS))
 
 
 @pytest.mark.parametrize("query", ["apply_batch", "apply_purge"])
@@ -125,12 +124,18 @@ def test_writes_to_one_thing_become_one_row() -> None:
             DeleteTimer(timer),
         ]
     )
-    parameters = statement.parameters
-    assert isinstance(parameters, dict)
-    used = {name for name, value in parameters.items() if value is not None}
-    assert used == {"data", "creates", "put_state", "delete_timers"}
-    assert b"last" in parameters["data"]
-    assert b"first" not in parameters["data"]
+    data, *columns = statement.parameters
+    used = {
+        name: len(rows) // slots // SLOT for (name, slots), rows in zip(SLOTS.items(), columns, strict=True) if rows
+    }
+    assert used == {"creates": 1, "put_state": 1, "delete_timers": 1}
+    assert b"last" in data
+    assert b"first" not in data
+
+
+def test_the_columns_of_a_batch_are_in_the_order_of_its_view(connection: sqlite3.Connection) -> None:
+    columns = connection.execute("SELECT * FROM batch").description
+    assert [column[0] for column in columns] == ["data", *SLOTS]
 
 
 async def test_the_greatest_numbers_are_kept_exactly(sqlite: SqliteStore) -> None:

@@ -44,10 +44,18 @@ from .parts import BASE, Parts, number, packed
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One call into SQLite: a query of queries.sql and what it is executed with."""
+    """One call into SQLite: a query of queries.sql and what it is executed with.
+
+    Parameters go by position: by name, sqlite3 lets go of Python's lock once more for each.
+    """
 
     query: str
-    parameters: Sequence[Any] | dict[str, Any]
+    parameters: tuple[Any, ...]
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it carries."""
+        return sum(len(value) for value in self.parameters if isinstance(value, bytes))
 
 
 def statements(writes: Sequence[Write]) -> list[Statement]:
@@ -219,29 +227,29 @@ class Batch:
         if self._purged:
             yield self._purge_statement()
         rows = self._rows()
-        if any(rows.values()):
-            packs = {column: packed(found, SLOTS[column]) for column, found in rows.items()}
-            yield Statement("apply_batch", {**packs, "data": self._parts.joined()})
+        if any(rows):
+            packs = [packed(found, slots) for found, slots in zip(rows, SLOTS.values(), strict=True)]
+            yield Statement("apply_batch", (self._parts.joined(), *packs))
         yield from self._rare
 
     def _purge_statement(self) -> Statement:
         parts = Parts()
         ids = packed([parts.id(invocation_id) for invocation_id in self._purged], 1)
-        return Statement("apply_purge", {"ids": ids, "data": parts.joined()})
+        return Statement("apply_purge", (parts.joined(), ids))
 
-    def _rows(self) -> dict[str, list[str]]:
-        """The rows of every column of `batch`."""
+    def _rows(self) -> tuple[list[str], ...]:
+        """The rows of every column of `batch`, in the order of SLOTS."""
         parts = self._parts
-        return {
-            "creates": [self._create_row(creation) for creation in self._created.values()],
-            "saves": [parts.id(record.id) + self._changing(record) for record in self._saved.values()],
-            "entries": self._entries,
-            "attempts": self._attempts,
-            "put_timers": [self._timer_row(timer) for timer, put in self._timers.items() if put],
-            "delete_timers": [self._timer_row(timer) for timer, put in self._timers.items() if not put],
-            **self._state_rows(),
-            **self._waiter_rows(),
-        }
+        return (
+            [self._create_row(creation) for creation in self._created.values()],
+            [parts.id(record.id) + self._changing(record) for record in self._saved.values()],
+            self._entries,
+            self._attempts,
+            [self._timer_row(timer) for timer, put in self._timers.items() if not put],
+            [self._timer_row(timer) for timer, put in self._timers.items() if put],
+            *self._state_rows(),
+            *self._waiter_rows(),
+        )
 
     def _create_row(self, creation: Creation) -> str:
         record, parts = creation.fixed, self._parts
@@ -265,7 +273,7 @@ class Batch:
     def _timer_row(self, timer: Timer) -> str:
         return f"{BASE + timer.due_ms}{self._parts.id(timer.invocation_id)}{BASE + timer.command}{BASE + timer.kind}"
 
-    def _state_rows(self) -> dict[str, list[str]]:
+    def _state_rows(self) -> tuple[list[str], list[str], list[str]]:
         cleared: list[str] = []
         deleted: list[str] = []
         put: list[str] = []
@@ -278,9 +286,9 @@ class Batch:
                     put.append(f"{where}{BASE + entry}{self._parts.blob(value)}")
                 elif not change.cleared:
                     deleted.append(f"{where}{BASE + entry}")
-        return {"clear_state": cleared, "delete_state": deleted, "put_state": put}
+        return cleared, deleted, put
 
-    def _waiter_rows(self) -> dict[str, list[str]]:
+    def _waiter_rows(self) -> tuple[list[str], list[str]]:
         removed: list[str] = []
         added: list[str] = []
         for target, change in self._waiters.items():
@@ -288,17 +296,17 @@ class Batch:
             if change.removed:
                 removed.append(place)
             added.extend(f"{place}{self._parts.id(waiter)}{BASE + command}" for waiter, command in change.added)
-        return {"remove_waiters": removed, "add_waiters": added}
+        return removed, added
 
 
-#: How many slots a row has in each column of `batch`; queries.sql counts the same.
+#: The columns of `batch` after `data`, and how many slots a row has in each; queries.sql counts the same.
 SLOTS = {
     "creates": 39,
     "saves": 18,
     "entries": 5,
     "attempts": 10,
-    "put_timers": 4,
     "delete_timers": 4,
+    "put_timers": 4,
     "clear_state": 4,
     "delete_state": 5,
     "put_state": 7,

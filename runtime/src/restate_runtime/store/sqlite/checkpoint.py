@@ -54,7 +54,7 @@ class Checkpointer:
 
     def committed(self, writer: sqlite3.Connection, statements: Sequence[Statement]) -> None:
         """Called by the writer, on its thread, after every transaction."""
-        self._written += _BYTES_PER_COMMIT + sum(_size(statement) for statement in statements)
+        self._written += _BYTES_PER_COMMIT + sum(statement.size for statement in statements)
         if self._bulk_done:
             self._bulk_done = self._under_way = False
             _checkpoint(writer)
@@ -78,9 +78,3 @@ def _checkpoint(connection: sqlite3.Connection) -> None:
     # A failure here loses nothing. If the disk fails, the next commit says so.
     with contextlib.suppress(sqlite3.Error):
         connection.execute(_CHECKPOINT).fetchone()
-
-
-def _size(statement: Statement) -> int:
-    if isinstance(statement.parameters, dict):
-        return len(statement.parameters["data"])
-    return 0

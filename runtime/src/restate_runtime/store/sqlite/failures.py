@@ -11,7 +11,7 @@ _TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRU
 
 #: By primary result code; the text follows "{path}: ".
 _UNAVAILABLE = {
-    sqlite3.SQLITE_FULL: "the disk is full. Free some space, then start the runtime again; nothing acknowledged is lost",
+    sqlite3.SQLITE_FULL: "the disk is full. Free some space and start the runtime again. Nothing acknowledged is lost",
     sqlite3.SQLITE_IOERR: "reading or writing failed. Check the disk and the system log, then start the runtime again",
     sqlite3.SQLITE_CORRUPT: "the file is corrupt or cut short. Restore a backup, or try `sqlite3 .recover`",
     sqlite3.SQLITE_NOTADB: "the file is not a SQLite database. Point the runtime to another file",

@@ -165,10 +165,7 @@ BEGIN
 END
 
 -- name: apply_batch
-INSERT INTO batch VALUES (
-    :data, :creates, :saves, :entries, :attempts, :delete_timers, :put_timers,
-    :clear_state, :delete_state, :put_state, :remove_waiters, :add_waiters
-)
+INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- Purges come first in their transaction.
 
@@ -207,7 +204,7 @@ BEGIN
 END
 
 -- name: apply_purge
-INSERT INTO purge VALUES (:data, :ids)
+INSERT INTO purge VALUES (?, ?)
 
 -- The rest of what commits write is rare: one statement each, in one explicit transaction with the batch.
 
