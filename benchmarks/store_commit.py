@@ -134,6 +134,22 @@ def measure_conversion(name: str, work: Iterator[list[Write]]) -> None:
     print(f"{name:<11} on the loop: {(time.perf_counter() - begin) / len(batches) * 1e6:.0f} us a commit")
 
 
+async def measure_log(name: str, folder: Path, work: Iterator[list[Write]]) -> None:
+    """What a commit adds to the write-ahead log, before the log is first copied into the file."""
+    path = folder / f"{name}-log.db".replace(" ", "-")
+    store = SqliteStore(path)
+    await store.open()
+    empty = log_bytes(path)
+    for writes in itertools.islice(work, 200):
+        await store.commit(writes)
+    print(f"{name:<11} log: {(log_bytes(path) - empty) / 200 / 1024:.1f} KiB a commit")
+    await store.close()
+
+
+def log_bytes(path: Path) -> int:
+    return path.with_name(path.name + "-wal").stat().st_size
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=3.0)
@@ -152,6 +168,7 @@ async def main() -> None:
             for busy in (False, True):
                 await measure(name, Path(folder), work(), busy, options.seconds)
             measure_conversion(name, work())
+            await measure_log(name, Path(folder), work())
 
 
 if __name__ == "__main__":
