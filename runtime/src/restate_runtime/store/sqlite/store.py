@@ -34,7 +34,7 @@ _JOURNAL_PAGE = 64
 #: How long, in seconds, a thread waits for Python's lock before it insists. With the default of 0.005 the writer can
 #: wait for seconds: a busy event loop gives the lock up often, but so briefly that a thread that only asks, and does
 #: not insist, comes too late every time (docs/internals/store.md).
-_SWITCH_INTERVAL_S = 0.0001
+_SWITCH_INTERVAL_S = 0.0005
 
 _POINT_CACHE_KIB = 16 * 1024
 _SCAN_CACHE_KIB = 4 * 1024
