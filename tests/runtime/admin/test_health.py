@@ -10,11 +10,11 @@ from restate_runtime.admin.health import health_app
 @pytest.mark.parametrize(
     ("method", "path", "trouble", "status", "text"),
     [
-        ("GET", "/health", "", 200, "ok\n"),
-        ("HEAD", "/health", "", 200, ""),
-        ("GET", "/health", "the runtime is stopping", 503, "the runtime is stopping\n"),
-        ("POST", "/health", "", 405, "GET, please\n"),
-        ("GET", "/", "", 404, "there is only /health here; the admin API speaks gRPC, on its own port\n"),
+        ("GET", "/healthz", "", 200, "ok\n"),
+        ("HEAD", "/healthz", "", 200, ""),
+        ("GET", "/healthz", "the runtime is stopping", 503, "the runtime is stopping\n"),
+        ("POST", "/healthz", "", 405, "GET, please\n"),
+        ("GET", "/", "", 404, "there is only /healthz here; the admin API speaks gRPC, on its own port\n"),
     ],
 )
 async def test_health_says_whether_work_is_taken(method: str, path: str, trouble: str, status: int, text: str) -> None:

@@ -34,7 +34,7 @@ async def test_a_runtime_says_where_it_listens_and_stops_when_told_to(tmp_path: 
         for port in ports:
             socket.create_connection(("127.0.0.1", port)).close()
         async with httpx.AsyncClient(trust_env=False) as client:
-            assert (await client.get(f"http://127.0.0.1:{ports[3]}/health")).text == "ok\n"
+            assert (await client.get(f"http://127.0.0.1:{ports[3]}/healthz")).text == "ok\n"
         assert await command.stop() == 0
     assert (tmp_path / "restate.db").is_file()
 

@@ -10,7 +10,7 @@ Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PATH = "/health"
+PATH = "/healthz"
 
 
 def health_app(problem: Callable[[], str]) -> App:
