@@ -26,6 +26,18 @@ def test_a_run_result_is_recorded_before_it_is_acknowledged() -> None:
     assert out.effects == [d.AckRun(invocation_id, 1, 1)]
 
 
+def test_a_run_that_comes_with_its_result_is_one_entry_and_acknowledged() -> None:
+    bench = Bench()
+    invocation_id, _ = bench.submit()
+    out = bench.say(invocation_id, j.Run("step", j.Value(b"1", j.JSON), 3))
+    assert len(only(d.AppendEntry, out.writes)) == 1
+    assert out.effects == [d.AckRun(invocation_id, 1, 1)]
+    out = bench.do(ev.AttemptSuspended(invocation_id, 1, aw.OnCommand(1)))
+    assert only(d.StartAttempt, out.effects), "what is awaited is there already"
+    out = bench.propose(invocation_id, 1, j.Void())
+    assert only(d.AbortAttempt, out.effects), "it has its result"
+
+
 @pytest.mark.parametrize("command", [0, 1, 2, 7])
 def test_a_result_for_what_is_no_open_run_fails_the_attempt(command: int) -> None:
     bench = Bench()

@@ -31,6 +31,7 @@ entries = st.one_of(
     st.builds(j.Input, data, headers),
     st.builds(j.Output, results),
     st.builds(j.Run, texts),
+    st.builds(j.Run, texts, results, numbers),
     st.builds(j.Sleep, times, texts),
     st.builds(j.Call, texts, texts, keys, data, invocation_ids, texts, headers),
     st.builds(j.Send, texts, texts, keys, data, invocation_ids, texts, headers, times),
@@ -146,6 +147,6 @@ def test_a_key_has_one_canonical_form(request_: _Request, key: str) -> None:
 @pytest.mark.parametrize("request_", [_Request(""), _Request(0), _Request(None), _Request("", True)])
 def test_a_request_without_its_key_is_refused(request_: _Request) -> None:
     handler = HandlerDescriptor("s", "H", "h", HandlerMode.EXCLUSIVE, _Request, _Request, "key")
-    with pytest.raises(TerminalError, match="key field key is empty") as caught:
+    with pytest.raises(TerminalError, match="needs a key: set key") as caught:
         handler.key_of(request_)
     assert caught.value.code is StatusCode.INVALID_ARGUMENT

@@ -118,6 +118,9 @@ class Invocation:
             await self.start()
 
     def _lookup(self, leaf: awaiting.Leaf) -> Result | None:
+        for number, command in enumerate(self.commands):
+            if isinstance(command, journal.Run) and leaf == awaiting.OnCommand(number) and command.result is not None:
+                return command.result
         for one in self.notifications:
             if isinstance(one, Completion) and leaf == awaiting.OnCommand(one.command):
                 return one.result
@@ -156,6 +159,8 @@ class Invocation:
         self._write(entry)
         if isinstance(entry, journal.Output):
             self.output = entry.result
+        elif isinstance(entry, journal.Run) and entry.result is not None:
+            await self._acknowledge(number)
         elif not isinstance(entry, journal.NOTIFICATIONS) and (result := self._answers(entry)) is not None:
             await self.complete(number, result)
 
@@ -175,10 +180,13 @@ class Invocation:
 
     async def _proposal(self, frame: pb.RunProposal) -> None:
         self.entries.append(journal.encode(Completion(frame.command, journal.result_from_pb(frame.result))))
+        await self._acknowledge(frame.command)
+
+    async def _acknowledge(self, command: int) -> None:
         if self.hold_acks:
-            self.held.append(frame.command)
+            self.held.append(command)
             return
-        await self._runtime.send(pb.RunAck(invocation_id=INVOCATION_ID, epoch=self.epoch, command=frame.command))
+        await self._runtime.send(pb.RunAck(invocation_id=INVOCATION_ID, epoch=self.epoch, command=command))
 
 
 class FakeRuntime:

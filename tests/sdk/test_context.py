@@ -64,7 +64,10 @@ async def test_now_is_journaled_and_in_utc() -> None:
 
     one = await pay(body)
     assert text(one) == "(True, True)"
-    assert one.commands[1] == j.Run("now")
+    recorded = one.commands[1]
+    assert isinstance(recorded, j.Run)
+    assert recorded.name == "now"
+    assert recorded.result == j.Value(b'"2023-11-14T22:13:20+00:00"', j.JSON)
 
 
 async def test_a_sleep_counts_from_now_and_cannot_be_negative() -> None:

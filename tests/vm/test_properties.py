@@ -26,6 +26,7 @@ Step = tuple[Any, ...]
 
 steps: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("run"), st.sampled_from("abc")),
+    st.tuples(st.just("late run"), st.sampled_from("abc")),
     st.tuples(st.just("sleep")),
     st.tuples(st.just("call"), st.binary(max_size=3)),
     st.tuples(st.just("send"), st.binary(max_size=3)),
@@ -62,6 +63,7 @@ class Handler:
         self.seen: list[Any] = []
         self.waits_for: Tree | None = None
         self._handles: list[int] = []
+        self._late: list[int] = []
         self._body = self._execute(program)
         self.finished = False
 
@@ -75,6 +77,8 @@ class Handler:
     def _execute(self, program: list[Step]) -> Iterator[None]:
         for step in program:
             match step:
+                case ("late run", name):
+                    self._late_run(name)
                 case ("await", index) if self._handles:
                     yield from self._wait(self._pick(index))
                 case ("group", combinator, indexes) if self._handles:
@@ -92,6 +96,7 @@ class Handler:
         return Group(combinator, tuple(self._pick(index) for index in indexes))
 
     def _wait(self, tree: Tree) -> Iterator[None]:
+        self._end_late_runs()
         self.waits_for = tree
         while not self.machine.poll(tree):
             yield
@@ -131,6 +136,18 @@ class Handler:
         if not self.machine.has_result(handle):
             self.machine.propose(handle, j.Value(b"%d" % handle))
 
+    def _late_run(self, name: str) -> None:
+        """A run whose function ends only when something else went on: its result travels by itself."""
+        handle = self.machine.sys_run(name)
+        self._handles.append(handle)
+        if not self.machine.has_result(handle):
+            self._late.append(handle)
+
+    def _end_late_runs(self) -> None:
+        for handle in self._late:
+            self.machine.propose(handle, j.Value(b"%d" % handle))
+        self._late.clear()
+
 
 @dataclass
 class Runtime:
@@ -163,20 +180,26 @@ class Runtime:
         handler.go_on()
         while self.output is None and (limit is None or len(self.journal) < limit):
             if out and (not self.open or self.chance.random() < 0.5):
-                self.commit(out.pop(0))
+                self.commit(out.pop(0), handler)
             elif self.open:
                 self.complete(handler)
             else:
                 raise AssertionError("the handler is blocked for ever")
         return handler
 
-    def commit(self, frame: Any) -> None:
+    def commit(self, frame: Any, handler: Handler) -> None:
         if isinstance(frame, pb.RunProposal):
             self.proposals[frame.command] = j.result_from_pb(frame.result)
             self.open.append(("command", frame.command))
         elif isinstance(frame, pb.Command):
             self.journal.append(frame.entry)
-            self.apply(j.decode(frame.entry))
+            entry = j.decode(frame.entry)
+            self.apply(entry)
+            if isinstance(entry, j.Run) and entry.result is not None:
+                number = len(self.commands) - 1
+                handler.machine.run_ack(pb.RunAck(invocation_id=INVOCATION_ID, epoch=1, command=number))
+                if handler.waits_for is not None:
+                    handler.go_on()
 
     def apply(self, entry: j.Entry) -> None:
         self.commands.append(j.type_name(entry))

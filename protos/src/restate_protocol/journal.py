@@ -62,7 +62,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Run:
+    """A step. With a result: its function ended before the command left, and no completion follows."""
+
     name: str
+    result: Result | None = None
+    duration_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +298,12 @@ def _encode_send(entry: Send) -> pb.SendCommand:
     return message
 
 
+def _encode_run(entry: Run) -> pb.RunCommand:
+    if entry.result is None:
+        return pb.RunCommand(name=entry.name)
+    return pb.RunCommand(name=entry.name, result=result_to_pb(entry.result), duration_ms=entry.duration_ms)
+
+
 def _encode_get_state(entry: GetState) -> pb.GetStateCommand:
     if entry.result is None:
         return pb.GetStateCommand(number=entry.number)
@@ -314,7 +324,7 @@ def _encode_signal(entry: Signal) -> pb.SignalNotification:
 _ENCODERS: dict[type[Any], tuple[str, Callable[[Any], Any]]] = {
     Input: ("input", lambda e: pb.InputCommand(payload=e.payload, headers=_headers_to_pb(e.headers))),
     Output: ("output", lambda e: pb.OutputCommand(result=result_to_pb(e.result))),
-    Run: ("run", lambda e: pb.RunCommand(name=e.name)),
+    Run: ("run", _encode_run),
     Sleep: ("sleep", lambda e: pb.SleepCommand(wake_at_ms=e.wake_at_ms, name=e.name)),
     Call: ("call", _encode_call),
     Send: ("send", _encode_send),
@@ -346,7 +356,7 @@ _ENCODERS: dict[type[Any], tuple[str, Callable[[Any], Any]]] = {
 _DECODERS: dict[str, Callable[[Any], Entry]] = {
     "input": lambda m: Input(m.payload, _headers_from_pb(m.headers)),
     "output": lambda m: Output(result_from_pb(m.result)),
-    "run": lambda m: Run(m.name),
+    "run": lambda m: Run(m.name, None if m.result is None else result_from_pb(m.result), m.duration_ms),
     "sleep": lambda m: Sleep(m.wake_at_ms, m.name),
     "call": lambda m: Call(
         m.service,

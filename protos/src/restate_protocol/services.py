@@ -71,7 +71,7 @@ class HandlerDescriptor(Generic[Req, Res]):
             return None
         value = getattr(request, self.key_field)
         if not value and not _is_set(request, self.key_field, value):
-            message = f"{self.service}/{self.name}: the key field {self.key_field} is empty; give the request its key"
+            message = f"a call of {self.service}/{self.name} needs a key: set {self.key_field} of the request"
             raise TerminalError(message, code=StatusCode.INVALID_ARGUMENT)
         return str(value)
 

@@ -205,12 +205,12 @@ class Attempt:
         """It ended."""
         self._in_run = False
 
-    def run_ended(self, handle: int, result: Result) -> None:
+    def run_ended(self, handle: int, result: Result, duration_ms: int) -> None:
         """A run's function ended with a result, which is proposed to the runtime."""
         self._executing -= 1
         if self.machine.over:
             return
-        self.machine.propose(handle, result)
+        self.machine.propose(handle, result, duration_ms)
         self.wake()
         if self._blocked and not self._executing:
             self._blocked_again()

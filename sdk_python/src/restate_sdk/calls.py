@@ -17,21 +17,6 @@ from . import values
 Res = TypeVar("Res")
 
 
-def key_of(handler: HandlerDescriptor[Any, Any], request: Any) -> str | None:
-    """The key of a call; None for plain services.
-
-    Raises:
-        TerminalError: INVALID_ARGUMENT, it is empty.
-    """
-    key = handler.key_of(request)
-    if key == "":
-        raise TerminalError(
-            f"a call of {handler.service}/{handler.name} needs a key: set {handler.key_field} of the request",
-            code=StatusCode.INVALID_ARGUMENT,
-        )
-    return key
-
-
 def idempotency_key(handler: HandlerDescriptor[Any, Any], request: Any, options: CallOptions) -> str:
     """The idempotency key: the caller's, else the request field's; empty for none.
 

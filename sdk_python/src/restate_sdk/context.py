@@ -226,7 +226,7 @@ class Context(ContextCaller):
         attempt = self._attempt
         attempt.check()
         handle = attempt.machine.sys_call(
-            (handler.service, handler.name, calls.key_of(handler, request)),
+            (handler.service, handler.name, handler.key_of(request)),
             codec.encode(request),
             workflow_run=handler.mode is HandlerMode.RUN,
             idempotency_key=calls.idempotency_key(handler, request, options),
@@ -240,7 +240,7 @@ class Context(ContextCaller):
         attempt = self._attempt
         attempt.check()
         handle, callee = attempt.machine.sys_send(
-            (handler.service, handler.name, calls.key_of(handler, request)),
+            (handler.service, handler.name, handler.key_of(request)),
             codec.encode(request),
             workflow_run=handler.mode is HandlerMode.RUN,
             idempotency_key=calls.idempotency_key(handler, request, options),

@@ -13,6 +13,7 @@ import functools
 import inspect
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
+from time import perf_counter
 from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin
 
 from restate_protocol import codec
@@ -108,6 +109,7 @@ class RunFuture(Waitable[T_co]):
             self._attempt.leave_run()
 
     async def _execute(self) -> None:
+        began = perf_counter()
         try:
             result = await self._outcome()
         except TerminalError as error:
@@ -118,7 +120,7 @@ class RunFuture(Waitable[T_co]):
         except Exception as error:
             self._attempt.run_failed(self._handle, self._name, error)
             return
-        self._attempt.run_ended(self._handle, result)
+        self._attempt.run_ended(self._handle, result, int((perf_counter() - began) * 1000))
 
     def _cancelled(self, error: asyncio.CancelledError) -> None:
         """Cancelled with the attempt, by a timeout around the await, or by something inside the function."""

@@ -54,7 +54,8 @@ class JournalReader:
             case j.Output():
                 return self._result(entry.result, self._own_type("response"))
             case j.Run():
-                return {"name": entry.name}
+                ended = {} if entry.result is None else {**self._result(entry.result), "durationMs": entry.duration_ms}
+                return {"name": entry.name, **ended}
             case j.Sleep():
                 return {"wakeAtMs": entry.wake_at_ms, **({"name": entry.name} if entry.name else {})}
             case j.Call() | j.Send():

@@ -17,6 +17,7 @@ from .acceptance import Request, accept
 from .attempts import reject
 from .completion import complete_command
 from .decision import (
+    AckRun,
     AddPromiseWaiter,
     AddWaiter,
     ArmTimer,
@@ -48,6 +49,9 @@ def apply(turn: Turn, hot: Hot, entry: j.Entry, data: bytes) -> None:
     turn.append(hot, entry, data)
     progress(turn, hot)
     match entry:
+        case j.Run():
+            if entry.result is not None:
+                turn.effect(AckRun(hot.record.id, hot.record.epoch, number))
         case j.Sleep():
             timer = Timer(entry.wake_at_ms, hot.record.id, number, TimerKind.SLEEP)
             turn.write(PutTimer(timer))

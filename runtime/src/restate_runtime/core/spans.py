@@ -152,6 +152,8 @@ class _Trace:
                     self._results.setdefault((Signal, entry.target), (row.at_ms, entry.result))
             case _:
                 assert not isinstance(entry, NOTIFICATIONS)
+                if isinstance(entry, journal.Run) and entry.result is not None:
+                    self._results.setdefault((Completion, len(self._commands)), (row.at_ms, entry.result))
                 self._commands.append((row.index, row.at_ms, entry))
 
     # The three kinds of spans.
@@ -245,7 +247,7 @@ class _Trace:
             step_span_id(self._invocation.id, number),
             f"{journal.type_name(command)} {name}".rstrip(),
             _KINDS.get(type(command), SpanKind.INTERNAL),
-            (at_ms, ended),
+            (_began_ms(at_ms, command), ended),
             attributes,
             _error(result, attributes),
             _links(command),
@@ -290,6 +292,11 @@ class _Trace:
         if completed is None:
             return None if end_ms is None else max(start_ms, end_ms)
         return max(start_ms, completed if end_ms is None else min(end_ms, completed))
+
+
+def _began_ms(at_ms: int, command: Command) -> int:
+    """When a step began: a run that came with its result began before it was recorded."""
+    return at_ms - command.duration_ms if isinstance(command, journal.Run) and command.result is not None else at_ms
 
 
 _KINDS: dict[type, SpanKind] = {

@@ -74,7 +74,9 @@ class Hot:
             case j.Signal(target=target, result=result):
                 self.signals[target] = not isinstance(result, j.Failure)
             case _:
-                if isinstance(entry, j.COMPLETABLE):
+                if isinstance(entry, j.Run) and entry.result is not None:
+                    self.done[self.commands] = not isinstance(entry.result, j.Failure)
+                elif isinstance(entry, j.COMPLETABLE):
                     if self.commands not in self.done:
                         self.open[self.commands] = entry
                 elif isinstance(entry, j.Output):

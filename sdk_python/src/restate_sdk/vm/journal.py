@@ -23,6 +23,8 @@ Comparator: TypeAlias = Callable[[type[Any] | None, bytes, bytes], tuple[str, st
 
 _SEEN_BY_AN_EARLIER_ATTEMPT = frozenset(
     {
+        (journal.Run, "result"),
+        (journal.Run, "duration_ms"),
         (journal.Sleep, "wake_at_ms"),
         (journal.GetState, "result"),
         (journal.GetStateKeys, "numbers"),
@@ -35,6 +37,7 @@ _NOTIFICATION_TAGS = (
     journal.encode(Completion(0, Void()))[:2],
     journal.encode(Signal(1, Void()))[:2],
 )
+_RUN_TAG = journal.encode(journal.Run(""))[:1]
 
 
 def compare_bytes(cls: type[Any] | None, recorded: bytes, attempted: bytes) -> tuple[str, str] | None:
@@ -70,7 +73,15 @@ class Recording:
             if entry[:2] in _NOTIFICATION_TAGS:
                 self.notifications.append(read_notification(entry))
             else:
+                if entry[:1] == _RUN_TAG:
+                    self._note_result(entry)
                 self._commands.append(entry)
+
+    def _note_result(self, entry: bytes) -> None:
+        """A run that has its result with it counts as completed in this place."""
+        run = journal.decode(entry)
+        if isinstance(run, journal.Run) and run.result is not None:
+            self.notifications.append(Completion(len(self._commands), run.result))
 
     @property
     def complete(self) -> bool:

@@ -69,6 +69,7 @@ class Machine:
 
     __slots__ = (
         "_compare",
+        "_last_run",
         "_max_value_bytes",
         "_next",
         "_out",
@@ -100,6 +101,7 @@ class Machine:
         self.awakeables = 0
         self._out = out
         self._compare = compare
+        self._last_run: tuple[pb.Command, str] | None = None
         self._max_value_bytes = max_value_bytes
         self._over: str | None = None
         self._next = 0
@@ -221,15 +223,26 @@ class Machine:
         self.check_open()
         number, data = self._number(), _encoded_run(name)
         if not self._recording.left:
-            self._emit(data)
+            self._last_run = (self._emit(data), name)
         elif (recorded := self._recording.next()) != data:
             self._compare_command(number, recorded, journal.Run(name), None)
         return number
 
-    def propose(self, handle: int, result: Result) -> None:
-        """The result of a run's function. It counts once the runtime has acknowledged it."""
+    def propose(self, handle: int, result: Result, duration_ms: int = 0) -> None:
+        """The result of a run's function. It counts once the runtime has acknowledged it.
+
+        While the command is the last frame that waits to leave, the result goes with it: one entry instead of two.
+
+        Args:
+            duration_ms: how long the function took.
+        """
         self.check_open()
         self._proposals[handle] = result
+        if self._last_run is not None and handle == self._next - 1:
+            command, name = self._last_run
+            if self._out and self._out[-1] is command:
+                command.entry = journal.encode(journal.Run(name, result, duration_ms))
+                return
         frame = pb.RunProposal(
             invocation_id=self.invocation_id,
             epoch=self.epoch,
@@ -454,8 +467,10 @@ class Machine:
             self._compare_command(number, recorded, entry, message)
         return number
 
-    def _emit(self, data: bytes) -> None:
-        self._out.append(pb.Command(invocation_id=self.invocation_id, epoch=self.epoch, entry=data))
+    def _emit(self, data: bytes) -> pb.Command:
+        command = pb.Command(invocation_id=self.invocation_id, epoch=self.epoch, entry=data)
+        self._out.append(command)
+        return command
 
     def _replayed(self, entry: journal.Command) -> journal.Command:
         """The recorded command at this place, which must be this one but for what it saw."""

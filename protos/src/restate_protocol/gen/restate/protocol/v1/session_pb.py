@@ -614,7 +614,7 @@ _RunAckFields: TypeAlias = Literal["invocation_id", "epoch", "command"]
 
 class RunAck(Message[_RunAckFields]):
     """
-    The proposed result of a run was committed: the endpoint may use it.
+    The result of a run, proposed or sent with its command, was committed: the endpoint may use it.
 
     ```proto
     message restate.protocol.v1.RunAck
