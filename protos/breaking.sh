@@ -1,7 +1,8 @@
 #!/bin/sh
-# What users and other versions rely on does not change: compared with the last release, or with the commit before.
+# What users and other versions rely on does not change: compared with the last release, or, before the first one,
+# with the protos as they were first committed.
 set -eu
-against=$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse --verify --quiet HEAD~1 || true)
+against=$(git describe --tags --abbrev=0 2>/dev/null || git log --reverse --format=%H -- buf.yaml | head -n 1)
 if [ -z "$against" ] || ! git cat-file -e "$against:buf.yaml" 2>/dev/null; then
     echo "buf breaking: there is nothing to compare with yet"
     exit 0

@@ -7,38 +7,15 @@ every flavour encodes maps in one order.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from .codec_betterproto import BetterProto
+from .codec_flavour import Flavour
 
 M = TypeVar("M")
 
 
-class Flavour(Protocol):
-    """What a message library must offer."""
-
-    name: str
-
-    def owns(self, cls: type[Any]) -> bool:
-        """Whether this class is one of its messages."""
-
-    def encode(self, message: Any) -> bytes:
-        """Bytes of a message."""
-
-    def decode(self, cls: type[M], data: bytes) -> M:
-        """A message from bytes; raises ValueError where they are not one."""
-
-    def to_json(self, message: Any) -> str:
-        """ProtoJSON of a message."""
-
-    def from_json(self, cls: type[M], text: str) -> M:
-        """A message from ProtoJSON; raises ValueError where it is not one."""
-
-    def full_name(self, cls: type[Any]) -> str:
-        """Full name of a message class, as in the contract."""
-
-
-class ProtobufPy:
+class ProtobufPy(Flavour):
     """Messages of protobuf-py."""
 
     name = "protobuf-py"

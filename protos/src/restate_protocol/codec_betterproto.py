@@ -11,6 +11,8 @@ import struct
 import sys
 from typing import Any, TypeVar
 
+from .codec_flavour import Flavour
+
 M = TypeVar("M")
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -26,7 +28,7 @@ _MAX_DEPTH = 100
 _PARSER_ERRORS = (EOFError, struct.error, TypeError, AttributeError, LookupError, ArithmeticError)
 
 
-class BetterProto:
+class BetterProto(Flavour):
     """Messages of betterproto2."""
 
     name = "betterproto"
