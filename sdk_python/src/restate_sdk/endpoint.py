@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
+
+from restate_protocol.polling import prefer_pollers
 
 from .errors import EndpointError
 from .services import Deployment, Handlers, deploy
@@ -181,6 +184,7 @@ def _block(begin: Callable[[], Awaitable[RunningEndpoint]]) -> None:
 
     Logs go to stderr, unless the app has set up logging itself.
     """
+    prefer_pollers(os.environ)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 from restate_protocol.errors import RestateError
+from restate_protocol.polling import prefer_pollers
 
 from restate_runtime.config import Settings, markdown
 
@@ -80,6 +82,7 @@ def _prepare(settings: Settings) -> None:
 
 def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs to the end on the fastest loop there is; what goes wrong is one line and exit code 1."""
+    prefer_pollers(os.environ)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main())
