@@ -331,3 +331,27 @@ async def test_a_refused_session_is_an_error_of_its_transport() -> None:
     with pytest.raises(RestateError, match="broke the protocol"):
         await pump(Session(Endpoint(Checkout(answer)).deployment), inbox.get, write)
     assert len(written) == 1
+
+
+async def test_a_draining_runtime_gets_back_what_only_waits() -> None:
+    async def body(ctx: CheckoutContext) -> None:
+        await ctx.awakeable(int)
+
+    one = Session(Endpoint(Checkout(body)).deployment)
+    one.receive(frames.encode_runtime_batch([HELLO]))
+    start = pb.Start(
+        invocation_id=INVOCATION_ID,
+        service="shop.v1.Checkout",
+        handler="Pay",
+        entries=[INPUT],
+        journal_length=1,
+        inactivity_timeout_ms=3_600_000,
+    )
+    one.receive(frames.encode_runtime_batch([start]))
+    said: list[frames.EndpointFrame] = []
+    while not any(isinstance(frame, pb.Command) for frame in said):
+        said += frames.decode_endpoint_batch(await one.next_batch() or b"")
+    one.receive(frames.encode_runtime_batch([pb.Drain()]))
+    while not any(isinstance(frame, pb.Suspended) for frame in said):
+        said += frames.decode_endpoint_batch(await one.next_batch() or b"")
+    await one.idle()

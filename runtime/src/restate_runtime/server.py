@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import structlog
@@ -117,7 +118,9 @@ class Server:
         self._stopping = True
         self.deployments.drain()
         away = asyncio.get_running_loop().call_later(grace_s, self._waiting.send_away)
-        await asyncio.gather(self._grpc.stop(grace_s + 1), self._http.stop(grace_s + 1))
+        await asyncio.gather(
+            self._grpc.stop(grace_s + 1), self._http.stop(grace_s + 1), _at_most(self.dispatcher.idle(), grace_s)
+        )
         away.cancel()
         await self.deployments.stop()
         await self.engine.stop()
@@ -172,6 +175,11 @@ async def serve(settings: Settings, *, ready: Callable[[Server, Ports], None] | 
         await server.stop()
     if server.engine.failed.done():
         await server.engine.failed
+
+
+async def _at_most(waiting: Coroutine[Any, Any, None], seconds: float) -> None:
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(waiting, seconds)
 
 
 def _on_signals(act: Callable[[], object]) -> None:

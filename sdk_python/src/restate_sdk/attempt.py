@@ -24,6 +24,9 @@ from .vm.awaiting import Tree
 from .vm.errors import Closed
 from .vm.machine import Machine
 
+#: Seconds that an attempt may wait without progress once the runtime stops. Longer than any acknowledgement takes.
+DRAIN_INACTIVITY = 0.2
+
 _log = logging.getLogger("restate_sdk")
 
 
@@ -214,6 +217,15 @@ class Attempt:
         self.wake()
         if self._blocked and not self._executing:
             self._blocked_again()
+
+    def hurry(self) -> None:
+        """The runtime stops: from now on an attempt that only waits gives up its place soon, and lets it stop."""
+        self._inactivity = min(self._inactivity, DRAIN_INACTIVITY)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._blocked and not self.machine.over:
+            self._watch()
 
     def _blocked_again(self) -> None:
         if self._inactivity:

@@ -192,7 +192,10 @@ class Session:
             self._forget(frame.invocation_id, f"the runtime ended the attempt: {frame.reason or 'no reason given'}")
 
     def _drain(self, _: pb.Drain) -> None:
-        """The runtime begins nothing new: nothing to do, what runs may finish."""
+        """The runtime begins nothing new: what goes on may finish, what only waits is suspended."""
+        for running in list(self._running.values()):
+            if running.attempt is not None:
+                running.attempt.hurry()
 
     def _refused(self, frame: pb.Refused) -> None:
         self.problem = f"the runtime refused the session: {frame.message}"

@@ -6,6 +6,7 @@ journal; when a session ends, each of its attempts is told lost exactly once.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Dispatcher:
         self._ready: dict[str, OrderedDict[bytes, None]] = {}
         self._waiting: dict[bytes, _Waiting] = {}
         self._placed: dict[bytes, Session] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._post: Callable[[Event], None] = _nobody_listens
 
     def on_event(self, post: Callable[[Event], None]) -> None:
@@ -111,7 +114,7 @@ class Dispatcher:
         if session in sessions:
             sessions.remove(session)
         for invocation_id, running in list(session.attempts.items()):
-            self._placed.pop(invocation_id, None)
+            self._displace(invocation_id)
             self._post(AttemptLost(invocation_id, running.epoch, reason, running.delivered))
         session.attempts.clear()
 
@@ -122,7 +125,7 @@ class Dispatcher:
     def finished(self, session: Session, invocation_id: bytes) -> None:
         """An attempt is over: its credit is free."""
         session.attempts.pop(invocation_id, None)
-        self._placed.pop(invocation_id, None)
+        self._displace(invocation_id)
         session.credits += 1
         self.pump(session.deployment_id)
 
@@ -143,6 +146,10 @@ class Dispatcher:
         """How many sessions of the deployment are open."""
         return len(self._sessions.get(deployment_id, ()))
 
+    async def idle(self) -> None:
+        """Waits until no endpoint has an attempt."""
+        await self._idle.wait()
+
     def all_sessions(self) -> list[Session]:
         """Every open session."""
         return [session for sessions in self._sessions.values() for session in sessions]
@@ -158,7 +165,13 @@ class Dispatcher:
 
     def _place(self, session: Session, frame: pb.Start) -> None:
         self._placed[frame.invocation_id] = session
+        self._idle.clear()
         session.start(frame)
+
+    def _displace(self, invocation_id: bytes) -> None:
+        self._placed.pop(invocation_id, None)
+        if not self._placed:
+            self._idle.set()
 
     @staticmethod
     def _notify_waiting(waiting: _Waiting, entry: bytes) -> None:

@@ -42,6 +42,8 @@ from .timers import DEFAULT_IN_MEMORY_MAX, Timers
 # How often what is past its retention is looked for, and how much of it is removed at once.
 SWEEP_EVERY_S = 10.0
 SWEEP_MAX = 1_000
+# How many workflows' promises are kept in memory.
+PROMISES_MAX = 10_000
 
 
 class Engine:
@@ -173,8 +175,14 @@ class Engine:
                 self._states.apply(out.writes)
             for effect in out.effects:
                 self._effects.perform(effect, batch)
+            if len(self.world.promises) > PROMISES_MAX:
+                self._forget_promises(batch)
             if self._stopping:
                 self._work.set()
+
+    def _forget_promises(self, batch: int) -> None:
+        """Drops what is committed; the store has it."""
+        self.world.promises = {key: held for key, held in self.world.promises.items() if held.batch > batch}
 
     def _fail(self, error: BaseException) -> None:
         """Nothing is acknowledged any more; whoever runs the engine hears of it through `failed`."""
