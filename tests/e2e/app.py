@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -69,6 +70,8 @@ class Plain(PlainHandlers):
             case "fan":
                 for number in range(request.count):
                     await PlainClient(ctx).do.send(DoRequest(text=f"leaf-{number}"))
+            case "block":
+                threading.Event().wait(request.count / 1000)  # blocks the loop, as no handler should
             case "fail":
                 raise TerminalError("no")
             case _:

@@ -112,13 +112,13 @@ class World:
             "RESTATE_DRAIN_GRACE_MS": "2000",
         }
 
-    def runtime(self, *, dies: tuple[str, int] | None = None) -> Process:
+    def runtime(self, *, dies: tuple[str, int] | None = None, **settings: str) -> Process:
         """A runtime on the folder's database that listens."""
         if dies is None:
             command = [_script("restate-runtime"), "start", "--db", str(self.db)]
         else:
             command = [sys.executable, str(HERE / "runtime_that_dies.py"), str(self.db), dies[0], str(dies[1])]
-        process = self._started(command, "runtime", self.env())
+        process = self._started(command, "runtime", {**self.env(), **settings})
         wait_for(lambda: (listens(self.ingress) and listens(self.http)) or not process.alive(), "the runtime to listen")
         assert process.alive(), process.log.read_text()
         return process

@@ -133,3 +133,19 @@ async def test_a_message_over_the_limit_is_refused_and_the_next_one_is_not(world
             await PlainClient(connection).do(huge)
         assert caught.value.code.name == "RESOURCE_EXHAUSTED"
         assert (await PlainClient(connection).do(DoRequest(text="echo", count=1))).count == 1
+
+
+async def test_a_handler_that_blocks_its_event_loop_is_visible_and_backs_off(world: World) -> None:
+    """It holds up its own endpoint, but not for ever: it counts as tried, and says what is wrong."""
+    runtime = world.runtime(RESTATE_DELIVERY_TIMEOUT_MS="500")
+    world.endpoint()
+    world.register()
+    calling = asyncio.create_task(calls.plain(world, "block", 2_500))
+
+    def log() -> str:
+        return runtime.log.read_text()
+
+    await asyncio.to_thread(wait_for, lambda: "start" in world.marks(), "the handler to block")
+    assert (await calls.plain(world, "echo", 3, key="other")).count == 3
+    assert (await calling).text == "block"
+    assert "Traceback" not in log()

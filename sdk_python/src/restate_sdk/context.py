@@ -149,9 +149,12 @@ class Context(ContextCaller):
 
         Raises:
             ValueError: the delay is negative.
+            TypeError: it is no timedelta.
         """
+        if not isinstance(delay, timedelta):
+            raise TypeError(f"a sleep takes a timedelta, such as timedelta(seconds=5), not {delay!r}")
         if delay < timedelta():
-            raise ValueError(f"a sleep cannot be negative: {delay}")
+            raise ValueError(f"a sleep cannot be negative: {delay.total_seconds():g} s")
         self._attempt.check()
         handle = self._attempt.machine.sys_sleep(self._at(delay), name)
         self._attempt.wake()

@@ -30,7 +30,7 @@ from restate_protocol.status import StatusCode
 from . import driver
 from .attempt import Attempt
 from .compare import compare_payloads
-from .services import Deployment
+from .services import BoundHandler, Deployment
 from .vm.machine import DEFAULT_MAX_VALUE_BYTES, Machine
 
 #: Attempts that one session takes at once.
@@ -167,6 +167,14 @@ class Session:
                 start, StatusCode.UNIMPLEMENTED, f"this endpoint does not serve {start.service}/{start.handler}"
             )
             self._done(start.invocation_id, running)
+            return
+        # The writer takes its turn first: the runtime has the confirmation even if the handler blocks the loop.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._begin, running, bound)
+
+    def _begin(self, running: _Running, bound: BoundHandler) -> None:
+        start = running.start
+        if running.machine.over or self._running.get(start.invocation_id) is not running:
             return
         running.attempt = driver.begin(running.machine, start, bound, self.wake, self._executor, self._now_ms)
         task = running.attempt.task

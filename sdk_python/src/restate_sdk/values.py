@@ -50,7 +50,7 @@ def _encode_json(value: Any) -> tuple[Value, Any]:
     try:
         text = _to_json(value)
         data = text.encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise Unwritable(f"{_name(value)} is neither a message, nor bytes, nor JSON: {error}") from error
     if type(value) in _SCALARS:
         return Value(data, JSON), value

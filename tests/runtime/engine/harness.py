@@ -162,7 +162,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def rig(store: Store, clock: Clock | None = None, timers_in_memory: int = 100) -> AsyncIterator[Rig]:
+async def rig(
+    store: Store, clock: Clock | None = None, timers_in_memory: int = 100, delivery_timeout_s: float = 60.0
+) -> AsyncIterator[Rig]:
     """A runtime on this store, stopped without a word at the end (what is not committed is gone)."""
     clock = clock or Clock()
     await store.open()
@@ -171,7 +173,7 @@ async def rig(store: Store, clock: Clock | None = None, timers_in_memory: int = 
     dispatcher = Dispatcher()
     reports: list[Report] = []
     engine = Engine(store, dispatcher, registry.resolve, clock, reports.append, timers_in_memory)
-    deployments = Deployments(store, registry, dispatcher, clock, 1 << 20, 60.0)
+    deployments = Deployments(store, registry, dispatcher, clock, 1 << 20, delivery_timeout_s)
     await engine.start()
     made = Rig(engine, deployments, dispatcher, registry, store, clock, reports)
     try:

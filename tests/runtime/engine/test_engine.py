@@ -191,6 +191,34 @@ async def test_a_notification_that_comes_before_the_start_left_is_in_its_journal
         assert j.decode(start.entries[1]) == j.Signal(1, j.Value(b"v"))
 
 
+async def test_what_an_awakeable_was_made_for_is_known_once_it_is_recorded() -> None:
+    async with rig(MemoryStore()) as one:
+        endpoint = await one.endpoint()
+        accepted = await one.submit()
+        name = ids.awakeable_id_text(accepted.invocation_id, 1)
+        assert await one.engine.awakeable_type(name) is None
+        start = await endpoint.started()
+        endpoint.command(start, j.Awakeable(1, "bench.v1.DoRequest"))
+        endpoint.end(start)
+        assert accepted.result is not None
+        await accepted.result
+        known = await one.engine.awakeable_type(name)
+        assert known == (one.registry.deployments()[0].id, "bench.v1.DoRequest")
+        with pytest.raises(TerminalError, match="not an awakeable id"):
+            await one.engine.awakeable_type("awk_nonsense")
+
+
+async def test_an_attempt_that_nobody_confirms_in_time_counts_as_tried() -> None:
+    async with rig(MemoryStore(), delivery_timeout_s=0.0) as one:
+        endpoint = await one.endpoint()
+        accepted = await one.submit()
+        await endpoint.next(pb.Start)
+        await until(lambda: one.engine.live_status(accepted.invocation_id) == "backing-off")
+        record = one.engine.world.invocations[accepted.invocation_id].record
+        assert record.retry_count == 1
+        assert b"were not confirmed" in (record.last_failure or b"")
+
+
 async def test_a_long_journal_comes_in_parts() -> None:
     async with rig(MemoryStore()) as one:
         endpoint = await one.endpoint()

@@ -146,6 +146,9 @@ class FakeRoutes:
     def services(self) -> list[str]:
         return list(self._schemas)
 
+    def schema_of(self, deployment_id: str) -> Schema | None:
+        return next((self.schema(name) for name in self.services()), None)
+
     def schema(self, service: str) -> Schema | None:
         found = self._schemas.get(service)
         return found[1] if found else None
@@ -167,6 +170,7 @@ class FakeEngine:
         self.closed: asyncio.Queue[bytes] = asyncio.Queue()
         self.accepted: asyncio.Queue[Accepted] = asyncio.Queue()
         self.completed: list[tuple[str, Result]] = []
+        self.awakeable_types: dict[str, tuple[str, str]] = {}
         self.outputs: dict[bytes, Result | None] = {}
         self.answer: Callable[[Submission], Result | None] = lambda submission: Value(submission.payload)
         self.error: Exception | None = None
@@ -194,6 +198,9 @@ class FakeEngine:
         if invocation_id not in self.outputs:
             raise TerminalError("no such invocation", code=StatusCode.NOT_FOUND)
         return self.outputs[invocation_id]
+
+    async def awakeable_type(self, awakeable_id: str) -> tuple[str, str] | None:
+        return self.awakeable_types.get(awakeable_id)
 
     async def complete_awakeable(self, awakeable_id: str, result: Result) -> None:
         if self.error is not None:

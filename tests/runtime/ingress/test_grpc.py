@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -361,6 +362,36 @@ async def test_an_awakeable_is_resolved_with_bytes_or_json(client: Client, engin
         (AWAKEABLE, Value(b"[1]", JSON)),
         (AWAKEABLE, Value(b"")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [
+        ("shop.v1.SoldOut", {"json": '{"nope": 1}'}),
+        ("shop.v1.SoldOut", {"json": "7"}),
+        ("shop.v1.SoldOut", {"payload": "/////w=="}),
+        ("application/json", {"payload": "/////w=="}),
+    ],
+)
+async def test_a_value_that_the_awakeable_was_not_made_for_leaves_it_open(
+    client: Client, engine: Any, wanted: str, value: dict[str, str]
+) -> None:
+    engine.awakeable_types[AWAKEABLE] = ("dep_x", wanted)
+    request = pb.ResolveAwakeableRequest.from_json(json.dumps({"awakeableId": AWAKEABLE, **value}))
+    reply = await client.call(INGRESS + "ResolveAwakeable", request.to_binary())
+    assert reply.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert reply.trailing["restate-error-source"] == "ingress"
+    assert engine.completed == []
+
+
+@pytest.mark.parametrize("value", [{"json": '{"eventId": "e"}'}, {"payload": "CgFl"}])
+async def test_a_value_that_the_awakeable_was_made_for_is_taken(
+    client: Client, engine: Any, value: dict[str, str]
+) -> None:
+    engine.awakeable_types[AWAKEABLE] = ("dep_x", "shop.v1.SoldOut")
+    request = pb.ResolveAwakeableRequest.from_json(json.dumps({"awakeableId": AWAKEABLE, **value}))
+    await client.call(INGRESS + "ResolveAwakeable", request.to_binary())
+    assert len(engine.completed) == 1
 
 
 async def test_an_awakeable_is_rejected_with_a_code(client: Client, engine: Any) -> None:

@@ -186,7 +186,7 @@ class Method(Generic[C_co, Req, Res]):
         """
         self._check(request)
         if delay is not None and delay < timedelta():
-            raise ValueError(f"a delay cannot be negative: {delay}")
+            raise ValueError(f"a delay cannot be negative: {delay.total_seconds():g} s")
         options = CallOptions(idempotency_key, headers or {}, timeout, delay)
         return self._caller._restate_send(self._handler, request, options)
 

@@ -38,6 +38,18 @@ Write = Callable[[bytes], Awaitable[object]]
 Talk = Callable[[Write, AsyncIterator[bytes]], Awaitable[None]]
 
 
+def check_address(address: str) -> None:
+    """Refuses what is no address.
+
+    Raises:
+        DeploymentError: INVALID_ARGUMENT, it is not host:port.
+    """
+    host, _, port = address.rpartition(":")
+    if "/" in address or not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        message = f"{address!r} is no address of an endpoint: give host:port, such as localhost:9080"
+        raise DeploymentError(message, StatusCode.INVALID_ARGUMENT)
+
+
 @asynccontextmanager
 async def dial(address: str) -> AsyncIterator[tuple[Write, AsyncIterator[bytes]]]:
     """Opens a stream to an endpoint.

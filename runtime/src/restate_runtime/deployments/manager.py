@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 import structlog
+from restate_protocol import ids
 from restate_protocol.contract.problems import ContractError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.status import StatusCode
@@ -19,7 +20,7 @@ from ..core.decision import PutDeployment, PutDescriptorSet
 from ..core.records import Deployment
 from ..store.base import Store
 from . import compatibility, handshake
-from .dialer import Dialer, dial
+from .dialer import Dialer, check_address, dial
 from .dispatch import Dispatcher
 from .errors import DeploymentError
 from .registry import Loaded, Registry, read_deployment
@@ -27,6 +28,8 @@ from .sessions import Session, SessionEnded
 
 _log = structlog.get_logger(__name__)
 
+# How many invocations an error names.
+_NAMED_MAX = 5
 # How often sessions are looked at for attempts that nobody confirmed.
 _LOOK_EVERY_S = 1.0
 
@@ -86,6 +89,7 @@ class Deployments:
             DeploymentError: UNAVAILABLE, nobody answers; FAILED_PRECONDITION, it speaks another version or would
                 break what is there; INVALID_ARGUMENT, it breaks a rule of the contract.
         """
+        check_address(address)
         async with dial(address) as (write, messages):
             hello = await handshake.greet(write, messages, self._max_value_bytes)
             manifest = await handshake.describe(write, messages, hello)
@@ -109,10 +113,19 @@ class Deployments:
                 return await self._join(known, address), False
             deployment = self._describe(hello, manifest, address)
             loaded = self._read(deployment, manifest)
-            if not force and not hello.dev_name:
-                compatibility.check(self._registry, loaded)
+            if not force:
+                self._check(loaded, hello.dev_name)
             await self._commit(loaded, manifest)
             return deployment, known is None
+
+    def _check(self, loaded: Loaded, dev_name: str) -> None:
+        """Refuses what would break state, keys or promises; a development server is only warned."""
+        try:
+            compatibility.check(self._registry, loaded)
+        except DeploymentError as error:
+            if not dev_name:
+                raise
+            _log.warning("what is stored does not fit the contract: start with a fresh database", problem=str(error))
 
     def _describe(self, hello: pb.EndpointHello, manifest: handshake.ManifestOf, address: str) -> Deployment:
         return Deployment(
@@ -204,15 +217,20 @@ class Deployments:
                 task.cancel()
             await asyncio.gather(writer, watcher, reader, return_exceptions=True)
             self._dispatcher.closed(session, reason)
-            _log.info("session closed", deployment=session.deployment_id, reason=reason)
+            _log.warning("session closed", deployment=session.deployment_id, reason=reason)
 
     async def _watch(self, session: Session) -> None:
         """Ends a session that does not confirm what it is sent."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            if session.undelivered_since(loop.time() - self._delivery_timeout_s):
-                raise SessionEnded(f"an attempt was not confirmed within {self._delivery_timeout_s:g} s")
+            late = session.suspect(loop.time() - self._delivery_timeout_s)
+            if late:
+                names = ", ".join(ids.invocation_id_text(one) for one in late[:_NAMED_MAX])
+                raise SessionEnded(
+                    f"{len(late)} attempts were not confirmed within {self._delivery_timeout_s:g} s ({names}): the "
+                    "endpoint hangs, or a handler blocks its event loop (blocking work belongs into ctx.run)"
+                )
 
 
 async def _read(session: Session, messages: AsyncIterator[bytes]) -> None:

@@ -106,6 +106,10 @@ class Schema:
             known = self._types[full_name] = desc.type
         return known
 
+    def has(self, full_name: str) -> bool:
+        """Whether the set defines the message."""
+        return self.registry.message(full_name) is not None
+
     def decode(self, full_name: str, data: bytes) -> Message[Any]:
         """The message in these bytes. For reading only: bytes are never made from it again.
 

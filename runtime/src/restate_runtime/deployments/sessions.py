@@ -81,9 +81,15 @@ class Session:
         for part in parts[1:]:
             self.send(pb.JournalPart(invocation_id=frame.invocation_id, epoch=frame.epoch, entries=part))
 
-    def undelivered_since(self, moment: float) -> bool:
-        """Whether an attempt sent before `moment` (loop time) is not confirmed."""
-        return any(not one.delivered and one.sent_at < moment for one in self.attempts.values())
+    def suspect(self, before: float) -> list[bytes]:
+        """The attempts sent before that moment (loop time) and not confirmed. They count as tried from now on.
+
+        Where their handlers are what keeps the endpoint from answering, they would otherwise be sent for ever.
+        """
+        late = [(id_, one) for id_, one in self.attempts.items() if not one.delivered and one.sent_at < before]
+        for _, one in late:
+            one.delivered = True
+        return [id_ for id_, _ in late]
 
     async def write_forever(self, write: Callable[[bytes], Awaitable[object]]) -> None:
         """Sends what is queued, as long as the session lasts."""

@@ -74,6 +74,12 @@ class EngineApi(Protocol):
                 FAILED_PRECONDITION, it is completed already.
         """
 
+    async def awakeable_type(self, awakeable_id: str) -> tuple[str, str] | None:
+        """What an awakeable was made for, as recorded with it, and the deployment whose contract says what that is.
+
+        None where it is not recorded (yet). Raises TerminalError INVALID_ARGUMENT: not an id.
+        """
+
     async def resume(self, invocation_id: bytes) -> None:
         """Starts a paused invocation again. Raises TerminalError NOT_FOUND or FAILED_PRECONDITION."""
 

@@ -249,14 +249,22 @@ class Engine:
         return decode_result(record.result) if record.status is Status.COMPLETED else None
 
     async def complete_awakeable(self, awakeable_id: str, result: j.Result) -> None:
-        try:
-            invocation_id, number = ids.parse_awakeable_id(awakeable_id)
-        except IdError as error:
-            raise TerminalError(str(error), code=StatusCode.INVALID_ARGUMENT) from None
+        invocation_id, number = _parse_awakeable_id(awakeable_id)
         self._check_running()
         token, done = self._requests.open(wait=False)
         self.post(AwakeableCompleted(invocation_id, number, result, token))
         await done
+
+    async def awakeable_type(self, awakeable_id: str) -> tuple[str, str] | None:
+        invocation_id, number = _parse_awakeable_id(awakeable_id)
+        record = await self._store.invocation(invocation_id)
+        if record is None or record.deployment_id is None:
+            return None
+        for row in await self._store.journal(invocation_id):
+            entry = j.decode(row.entry)
+            if isinstance(entry, j.Awakeable) and entry.number == number:
+                return record.deployment_id, entry.type
+        return None
 
     async def resume(self, invocation_id: bytes) -> None:
         self._check_running()
@@ -307,3 +315,10 @@ class Engine:
             )
             return derived, True
         return ids.fresh_invocation_id(self._clock(), os.urandom(10)), False
+
+
+def _parse_awakeable_id(text: str) -> tuple[bytes, int]:
+    try:
+        return ids.parse_awakeable_id(text)
+    except IdError as error:
+        raise TerminalError(str(error), code=StatusCode.INVALID_ARGUMENT) from None

@@ -75,6 +75,9 @@ class Routes(Protocol):
     def schema(self, service: str) -> Schema | None:
         """The schema of the newest deployment of a service."""
 
+    def schema_of(self, deployment_id: str) -> Schema | None:
+        """The schema of a deployment."""
+
     def on_change(self, callback: Callable[[], None]) -> None:
         """Calls back after each registration."""
 

@@ -11,10 +11,12 @@ from protobuf import Message
 from restate_protocol.errors import IdError
 from restate_protocol.gen.restate.ingress.v1 import ingress_pb as pb
 from restate_protocol.ids import parse_awakeable_id, parse_invocation_id
-from restate_protocol.journal import JSON, Failure, Value
+from restate_protocol.journal import BYTES, JSON, Failure, Value
 from restate_protocol.status import StatusCode
 
+from ..deployments.schema import Schema
 from ..engine.api import EngineApi
+from .admission import Routes
 from .errors import Refused
 from .waiting import Waiting, payload_of
 
@@ -35,8 +37,9 @@ class Control:
     Every method raises Refused, Failed (the invocation failed) or the engine's TerminalError.
     """
 
-    def __init__(self, engine: EngineApi, waiting: Waiting) -> None:
+    def __init__(self, engine: EngineApi, waiting: Waiting, routes: Routes) -> None:
         self._engine = engine
+        self._routes = routes
         self._waiting = waiting
 
     def methods(self) -> dict[str, ControlMethod]:
@@ -65,8 +68,25 @@ class Control:
     async def resolve_awakeable(self, request: pb.ResolveAwakeableRequest) -> pb.ResolveAwakeableResponse:
         """Completes an awakeable; durable once answered."""
         _check_awakeable(request.awakeable_id)
-        await self._engine.complete_awakeable(request.awakeable_id, _value(request))
+        value = _value(request)
+        await self._check_fits(request.awakeable_id, value)
+        await self._engine.complete_awakeable(request.awakeable_id, value)
         return pb.ResolveAwakeableResponse()
+
+    async def _check_fits(self, awakeable_id: str, value: Value) -> None:
+        """Refuses what the waiting handler could not read: it would use up the awakeable and fail the invocation."""
+        known = await self._engine.awakeable_type(awakeable_id)
+        if known is None:
+            return
+        deployment_id, wanted = known
+        try:
+            if wanted == JSON:
+                json.loads(value.data)
+            elif wanted not in ("", BYTES):
+                _check_message(value, wanted, self._routes.schema_of(deployment_id))
+        except (ValueError, RecursionError) as error:
+            message = f"{awakeable_id} waits for {wanted}, and the value is none: {error}"
+            raise Refused(StatusCode.INVALID_ARGUMENT, message) from None
 
     async def reject_awakeable(self, request: pb.RejectAwakeableRequest) -> pb.RejectAwakeableResponse:
         """Fails an awakeable; durable once answered."""
@@ -76,6 +96,15 @@ class Control:
             raise Refused(StatusCode.INVALID_ARGUMENT, f"code is {code}; an error has a gRPC code from 1 to 16")
         await self._engine.complete_awakeable(request.awakeable_id, Failure(code, request.message))
         return pb.RejectAwakeableResponse()
+
+
+def _check_message(value: Value, full_name: str, schema: Schema | None) -> None:
+    if schema is None or not schema.has(full_name):
+        return
+    if value.type == JSON:
+        schema.from_json(full_name, value.data)
+    else:
+        schema.check(full_name, value.data)
 
 
 def _value(request: pb.ResolveAwakeableRequest) -> Value:

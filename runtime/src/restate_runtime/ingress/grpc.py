@@ -104,7 +104,8 @@ class Calls(grpc.GenericRpcHandler):
         self._engine = engine
         self._waiting = waiting
         self._control = {
-            path: _unary(_control_behaviour(method)) for path, method in Control(engine, waiting).methods().items()
+            path: _unary(_control_behaviour(method))
+            for path, method in Control(engine, waiting, admission.routes).methods().items()
         }
         self._methods: dict[str, MethodHandler] = dict(self._control)
         admission.routes.on_change(self._forget)

@@ -90,7 +90,7 @@ class HttpApp:
         self._admission = admission
         self._engine = engine
         self._waiting = waiting
-        self._control = Control(engine, waiting).methods()
+        self._control = Control(engine, waiting, admission.routes).methods()
         self._draining = False
 
     def drain(self) -> None:

@@ -525,8 +525,8 @@ class Machine:
 def too_long(what: str, size: int, limit: int) -> TerminalError:
     """The error about a value that is longer than the limit."""
     return TerminalError(
-        f"{what} has {size} bytes, and a value may have {limit} (max_value_bytes). Keep large data elsewhere and pass"
-        " a reference",
+        f"{what} has {size} bytes, and a value may have {limit} (the runtime's setting max_message_bytes)."
+        " Keep large data elsewhere and pass a reference",
         code=StatusCode.RESOURCE_EXHAUSTED,
     )
 
