@@ -460,3 +460,21 @@ async def test_killing_kills_the_calls_that_are_awaited_and_not_what_was_sent() 
         await until(lambda: called not in one.engine.world.invocations)
         assert await _status(one, called) is Status.COMPLETED
         assert await _status(one, sent) is Status.ACTIVE
+
+
+class UnreadableStore(MemoryStore):
+    """A memory store whose reads of state fail."""
+
+    async def state(self, service: str, key: str) -> dict[int, bytes]:
+        raise StoreUnavailable("the disk cannot be read")
+
+
+async def test_a_read_that_fails_stops_the_engine_and_is_not_swallowed() -> None:
+    async with rig(UnreadableStore()) as one:
+        await one.endpoint()
+        accepted = await one.submit("Object", "Do", "k")
+        with pytest.raises(StoreUnavailable):
+            await one.engine.failed
+        assert accepted.result is not None
+        with pytest.raises(TerminalError, match="cannot be read"):
+            await accepted.result

@@ -121,6 +121,11 @@ class Dialer:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def _note(self, error: str) -> None:
+        if error != self.last_error:
+            _log.warning("endpoint not reached", address=self.address, error=error)
+        self.last_error = error
+
     async def _dial_forever(self) -> None:
         delay_s = BACK_OFF_MIN_S
         while True:
@@ -130,9 +135,11 @@ class Dialer:
                     self.last_error = ""
                     await self._talk(write, messages)
             except DeploymentError as error:
-                if str(error) != self.last_error:
-                    _log.warning("endpoint not reached", address=self.address, error=str(error))
-                self.last_error = str(error)
+                self._note(str(error))
+            except Exception as error:
+                # Whatever it is, it must not end the dialling: the endpoint would never be reached again.
+                _log.error("a session broke down", address=self.address, exc_info=error)
+                self._note(f"the session with {self.address} broke down: {type(error).__name__}: {error}")
             if asyncio.get_running_loop().time() - talked > BACK_OFF_MAX_S:
                 delay_s = BACK_OFF_MIN_S
             await asyncio.sleep(delay_s)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -61,7 +60,6 @@ class Effects:
         self._states = states
         self._store = store
         self._report = report
-        self._reads: set[asyncio.Task[None]] = set()
 
     def perform(self, effect: Effect, batch: int) -> None:
         """Performs one effect of a batch that is committed."""
@@ -110,9 +108,7 @@ class Effects:
             self._dispatch(hot, effect, state)
             return
         self._dispatcher.expect(record.id, effect.epoch)
-        task = asyncio.get_running_loop().create_task(self._read_and_dispatch(hot, effect))
-        self._reads.add(task)
-        task.add_done_callback(self._reads.discard)
+        self._engine.spawn(self._read_and_dispatch(hot, effect))
 
     async def _read_and_dispatch(self, hot: Hot, effect: StartAttempt) -> None:
         record = effect.invocation

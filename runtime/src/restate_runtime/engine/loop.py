@@ -75,7 +75,7 @@ class Engine:
         self._turn = Turn(self.world, clock(), resolve)
         self._requests = Requests()
         self._loader = Loader(self.world, store, resolve)
-        self._timers = Timers(store, clock, self._due, in_memory_timers_max)
+        self._timers = Timers(store, clock, self._due, self.spawn, in_memory_timers_max)
         self._states = StateCache()
         self._dispatcher = dispatcher
         self._effects = Effects(self, dispatcher, self._requests, self._timers, self._states, store, report)
@@ -92,10 +92,10 @@ class Engine:
         """Takes up the work that a store has: queues of keys, timers, active invocations."""
         from .recovery import recover
 
-        self._flusher = self._spawn(self._flush_forever())
+        self._flusher = self.spawn(self._flush_forever())
         await recover(self, self._store)
         await self._timers.open()
-        self._spawn(self._sweep_forever())
+        self.spawn(self._sweep_forever())
 
     async def stop(self) -> None:
         """Commits what is decided, and decides nothing more."""
@@ -118,7 +118,7 @@ class Engine:
             held.append(event)
         elif missing(self.world, event):
             self._held[event.subject] = deque((event,))
-            self._spawn(self._load_and_decide(event.subject))
+            self.spawn(self._load_and_decide(event.subject))
         else:
             self._decide(event)
 
@@ -196,7 +196,8 @@ class Engine:
             for invocation_id in await self._store.expired(self._clock(), SWEEP_MAX):
                 self.post(Expire(invocation_id))
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs something beside the loop; if it fails, the engine fails."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._reap)

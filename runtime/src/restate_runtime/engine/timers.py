@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from ..core.records import Timer, TimerKind
 from ..store.base import Store
@@ -26,6 +27,7 @@ class Timers:
         store: has all timers but retries.
         clock: milliseconds since the epoch.
         fire: takes a timer that is due. It may be told twice of one.
+        spawn: runs a read beside the loop, and hears if it fails.
         in_memory_max: how many timers are held in memory, at least 1.
     """
 
@@ -34,11 +36,13 @@ class Timers:
         store: Store,
         clock: Callable[[], int],
         fire: Callable[[Timer], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         in_memory_max: int = DEFAULT_IN_MEMORY_MAX,
     ) -> None:
         self._store = store
         self._clock = clock
         self._fire = fire
+        self._spawn = spawn
         self._limit = max(1, in_memory_max)
         self._heap: list[Timer] = []
         self._retries: list[Timer] = []
@@ -88,7 +92,7 @@ class Timers:
             self._wake.cancel()
             self._wake = None
         if not self._heap and self._horizon is not None and self._reading is None:
-            self._reading = asyncio.get_running_loop().create_task(self._read(self._horizon))
+            self._reading = self._spawn(self._read(self._horizon))
         due_ms = min((heap[0].due_ms for heap in (self._heap, self._retries) if heap), default=None)
         if due_ms is None:
             return
