@@ -17,6 +17,7 @@ from restate_protocol.journal import Headers
 from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
 
+from ..config import NEVER_JOURNALED
 from ..deployments.schema import InvalidMessage, Request, RequestReader, Schema
 from ..engine.api import Submission
 from .durations import parse_delay
@@ -29,9 +30,6 @@ INVOCATION_ID = "restate-invocation-id"
 STATUS = "restate-status"
 ACCEPTED = "accepted"
 PREVIOUSLY_ACCEPTED = "previously-accepted"
-
-#: Never journaled, whatever the settings say.
-SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
 
 _TRACE = frozenset({"traceparent", "tracestate"})
 
@@ -126,7 +124,7 @@ class Admission:
         self._limits = limits
         self._doors: dict[str, Door] = {}
         self._names = {"baggage", *_TRACE, *(one for one in limits.journal_headers if not one.endswith("*"))}
-        self._names -= SECRET_HEADERS
+        self._names -= NEVER_JOURNALED
         self._prefixes = ("x-", *(one[:-1] for one in limits.journal_headers if one.endswith("*")))
         routes.on_change(self._doors.clear)
 
@@ -224,7 +222,7 @@ class Admission:
             reader = _READERS.get(name)
             if reader is not None:
                 reader(wishes, value if isinstance(value, str) else value.decode("utf-8", "replace"))
-            if name in self._names or (name.startswith(self._prefixes) and name not in SECRET_HEADERS):
+            if name in self._names or (name.startswith(self._prefixes) and name not in NEVER_JOURNALED):
                 kept.append((name, value if isinstance(value, bytes) else value.encode()))
         return tuple(kept)
 
