@@ -208,7 +208,7 @@ class Attempt:
         """It ended."""
         self._in_run = False
 
-    def run_ended(self, handle: int, result: Result, duration_ms: int) -> None:
+    def run_ended(self, handle: int, result: Result, duration_ms: int | None) -> None:
         """A run's function ended with a result, which is proposed to the runtime."""
         self._executing -= 1
         if self.machine.over:

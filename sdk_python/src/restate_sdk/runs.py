@@ -120,7 +120,9 @@ class RunFuture(Waitable[T_co]):
         except Exception as error:
             self._attempt.run_failed(self._handle, self._name, error)
             return
-        self._attempt.run_ended(self._handle, result, int((perf_counter() - began) * 1000))
+        # A plain function executes in a thread, which is slow anyway: its command is recorded by itself and shows at once.
+        took = int((perf_counter() - began) * 1000) if is_coroutine_function(self._function) else None
+        self._attempt.run_ended(self._handle, result, took)
 
     def _cancelled(self, error: asyncio.CancelledError) -> None:
         """Cancelled with the attempt, by a timeout around the await, or by something inside the function."""

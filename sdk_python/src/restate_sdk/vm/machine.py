@@ -228,17 +228,17 @@ class Machine:
             self._compare_command(number, recorded, journal.Run(name), None)
         return number
 
-    def propose(self, handle: int, result: Result, duration_ms: int = 0) -> None:
+    def propose(self, handle: int, result: Result, duration_ms: int | None = 0) -> None:
         """The result of a run's function. It counts once the runtime has acknowledged it.
 
         While the command is the last frame that waits to leave, the result goes with it: one entry instead of two.
 
         Args:
-            duration_ms: how long the function took.
+            duration_ms: how long the function took; None: the result travels by itself.
         """
         self.check_open()
         self._proposals[handle] = result
-        if self._last_run is not None and handle == self._next - 1:
+        if duration_ms is not None and self._last_run is not None and handle == self._next - 1:
             command, name = self._last_run
             if self._out and self._out[-1] is command:
                 command.entry = journal.encode(journal.Run(name, result, duration_ms))
