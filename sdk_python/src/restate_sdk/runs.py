@@ -120,7 +120,7 @@ class RunFuture(Waitable[T_co]):
         except Exception as error:
             self._attempt.run_failed(self._handle, self._name, error)
             return
-        # A plain function executes in a thread, which is slow anyway: its command is recorded by itself and shows at once.
+        # A plain function executes in a thread: its command is recorded by itself, and shows at once.
         took = int((perf_counter() - began) * 1000) if is_coroutine_function(self._function) else None
         self._attempt.run_ended(self._handle, result, took)
 
