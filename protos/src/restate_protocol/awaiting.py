@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from .errors import FrameError
 from .gen.restate.protocol.v1 import journal_pb as pb
+from .immutable import immutable
 from .journal import Failure, Result
 
 
@@ -25,21 +25,21 @@ class Combinator(enum.IntEnum):
     ALL_SUCCEEDED_OR_FIRST_FAILED = 3
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class OnCommand:
     """Leaf: the completion of command number `command`."""
 
     command: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class OnAwakeable:
     """Leaf: awakeable number `number`."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class OnSignal:
     """Leaf: the next signal of this name."""
 
@@ -49,7 +49,7 @@ class OnSignal:
 Leaf: TypeAlias = OnCommand | OnAwakeable | OnSignal
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Group:
     """Several of them, settled as the combinator says."""
 

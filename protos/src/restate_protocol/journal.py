@@ -8,13 +8,13 @@ the bytes they were first written with, so `encode` is called once for each entr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from protobuf import Oneof
 
 from .errors import FrameError
 from .gen.restate.protocol.v1 import journal_pb as pb
+from .immutable import immutable
 
 JSON = "application/json"
 BYTES = "application/octet-stream"
@@ -22,7 +22,7 @@ BYTES = "application/octet-stream"
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Value:
     """Bytes and how to read them: "" by the contract, JSON, BYTES, or the full name of a message."""
 
@@ -30,7 +30,7 @@ class Value:
     type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Failure:
     """A terminal error: gRPC status code, text, and for typed errors the message's full name and bytes."""
 
@@ -41,7 +41,7 @@ class Failure:
     metadata: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Void:
     """Nothing: a sleep that ended, a promise that has no value yet."""
 
@@ -49,18 +49,18 @@ class Void:
 Result: TypeAlias = Value | Failure | Void
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Input:
     payload: bytes
     headers: Headers = ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Output:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Run:
     """A step. With a result: its function ended before the command left, and no completion follows."""
 
@@ -69,13 +69,13 @@ class Run:
     duration_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Sleep:
     wake_at_ms: int
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Call:
     service: str
     handler: str
@@ -86,7 +86,7 @@ class Call:
     headers: Headers = ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Send:
     service: str
     handler: str
@@ -98,72 +98,72 @@ class Send:
     execute_at_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Awakeable:
     number: int
     type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CompleteAwakeable:
     awakeable_id: str
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class GetState:
     number: int
     result: Result | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SetState:
     number: int
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ClearState:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ClearAllState:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class GetStateKeys:
     numbers: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class GetPromise:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PeekPromise:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CompletePromise:
     number: int
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Attach:
     invocation_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Cancel:
     invocation_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Completion:
     """Notification: the result of command number `command`."""
 
@@ -171,7 +171,7 @@ class Completion:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Signal:
     """Notification: a result for an awakeable (its number) or a named signal (its name)."""
 

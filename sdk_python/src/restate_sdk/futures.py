@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from restate_protocol.awaiting import Combinator
 from restate_protocol.errors import TypedError
 from restate_protocol.futures import DurableFuture
+from restate_protocol.immutable import immutable
 from restate_protocol.journal import Failure, Result
 
 from .attempt import Attempt
@@ -150,7 +150,7 @@ def _attempt_of(children: Sequence[Waitable[Any]]) -> Attempt | None:
     return next((child._attempt for child in children if not isinstance(child, _Nothing)), None)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Selected(Generic[T]):
     """Which of the named futures of `select` came first, and its value."""
 

@@ -9,12 +9,12 @@ import functools
 import inspect
 from abc import ABC
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from protobuf.wkt import FileDescriptorProto, FileDescriptorSet
 from restate_protocol import ids
 from restate_protocol.contract.read import read_contract
+from restate_protocol.immutable import immutable
 from restate_protocol.services import HandlerDescriptor, ServiceDescriptor
 
 from .context import Context
@@ -29,7 +29,7 @@ class Handlers(ABC):
     __restate_contexts__: ClassVar[Mapping[str, type[Context]]]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class BoundHandler:
     """One rpc and the method that implements it."""
 
@@ -40,7 +40,7 @@ class BoundHandler:
     state_names: Callable[[], Mapping[int, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Deployment:
     """What one endpoint serves.
 

@@ -6,9 +6,8 @@ neither scheduled nor queued, and the queue is first in, first out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from restate_protocol import journal as j
+from restate_protocol.immutable import immutable
 from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
 
@@ -30,7 +29,7 @@ from .turn import Turn, key_of
 from .world import Hot, Phase
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Request:
     """A request for an invocation, wherever it comes from.
 

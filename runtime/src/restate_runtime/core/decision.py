@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from restate_protocol.immutable import immutable
 from restate_protocol.journal import Failure, Result
 
 from .records import Attempt, Deployment, Invocation, Timer
@@ -16,21 +17,21 @@ from .records import Attempt, Deployment, Invocation, Timer
 # Writes. Within one commit they take effect in order.
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CreateInvocation:
     """A new row. The record may change again before the commit; the last of it counts."""
 
     invocation: Invocation
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SaveInvocation:
     """The changeable half of the record changed. The last of it counts."""
 
     invocation: Invocation
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AppendEntry:
     """One more journal entry. Indexes are dense, from 0."""
 
@@ -40,7 +41,7 @@ class AppendEntry:
     entry: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PutState:
     """A state entry of one object or workflow; None removes it."""
 
@@ -50,7 +51,7 @@ class PutState:
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ClearState:
     """All state entries of one object or workflow go."""
 
@@ -58,21 +59,21 @@ class ClearState:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PutTimer:
     """A timer that must survive a crash."""
 
     timer: Timer
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DeleteTimer:
     """The timer is done or void. Deleting one that is not there is fine."""
 
     timer: Timer
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PutPromise:
     """A durable promise of a workflow is completed, once and for all."""
 
@@ -82,7 +83,7 @@ class PutPromise:
     result: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AddPromiseWaiter:
     """A command waits for a promise."""
 
@@ -93,7 +94,7 @@ class AddPromiseWaiter:
     command: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RemovePromiseWaiters:
     """Nobody waits for this promise any more."""
 
@@ -102,7 +103,7 @@ class RemovePromiseWaiters:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AddWaiter:
     """A command of another invocation waits for the result of `target`, besides the parent's."""
 
@@ -111,35 +112,35 @@ class AddWaiter:
     command: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RemoveWaiters:
     """Nobody waits for `target` any more."""
 
     target: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RecordAttempt:
     """An attempt ended without the output."""
 
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PurgeInvocation:
     """An invocation goes, with its journal, attempts and waiters; a workflow's run also with state and promises."""
 
     invocation_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PutDeployment:
     """A deployment is registered or registered anew."""
 
     deployment: Deployment
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PutDescriptorSet:
     """A FileDescriptorSet under the hex sha256 of its bytes. Putting it twice is fine."""
 
@@ -169,7 +170,7 @@ Write: TypeAlias = (
 # Effects, performed after the commit of the batch they were decided in.
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StartAttempt:
     """Run attempt `epoch` with the first `journal_length` entries of the journal.
 
@@ -184,7 +185,7 @@ class StartAttempt:
     entries: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class NotifyAttempt:
     """A notification was recorded: tell the attempt."""
 
@@ -193,7 +194,7 @@ class NotifyAttempt:
     entry: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AckRun:
     """The result of a run was recorded: the attempt may use it."""
 
@@ -202,7 +203,7 @@ class AckRun:
     command: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AbortAttempt:
     """The attempt has no say any more."""
 
@@ -211,14 +212,14 @@ class AbortAttempt:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ArmTimer:
     """Wake the core when the timer is due."""
 
     timer: Timer
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AnswerAccepted:
     """The invocation of submission `token` is durable.
 
@@ -231,7 +232,7 @@ class AnswerAccepted:
     new: bool
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AnswerResult:
     """The result that submission or attachment `token` waits for."""
 
@@ -239,7 +240,7 @@ class AnswerResult:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AnswerRefused:
     """Submission `token` is not taken, and why. Nothing was written for it."""
 
@@ -247,28 +248,28 @@ class AnswerRefused:
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AnswerDone:
     """What request `token` asked for is durable."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class KillLater:
     """Kill this invocation too: a killed one waits for it."""
 
     invocation_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Forget:
     """The invocation needs no memory any more: it is suspended, scheduled, paused or completed."""
 
     invocation_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Report:
     """Something operators and traces should hear of: attempt ended, invocation completed, paused, …
 

@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from restate_protocol import awaiting as aw
 from restate_protocol import journal as j
 from restate_protocol.gen.restate.protocol.v1 import session_pb
+from restate_protocol.immutable import immutable
 
 from .acceptance import Request
 from .records import Timer
 from .target import Target
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Submit:
     """A request from outside.
 
@@ -37,7 +37,7 @@ class Submit:
         return self.request.id
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Attach:
     """Somebody outside waits for the result."""
 
@@ -45,7 +45,7 @@ class Attach:
     token: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CommandSaid:
     """An attempt asks for something; `data` is the entry as it came."""
 
@@ -55,7 +55,7 @@ class CommandSaid:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RunProposed:
     """An attempt has the result of a run."""
 
@@ -65,27 +65,27 @@ class RunProposed:
     result: j.Result
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AttemptSuspended:
     subject: bytes
     epoch: int
     tree: aw.Awaiting
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AttemptFailed:
     subject: bytes
     epoch: int
     frame: session_pb.Failed
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AttemptEnded:
     subject: bytes
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AttemptLost:
     """The session with the attempt died; `delivered` tells whether the endpoint had confirmed the attempt."""
 
@@ -95,7 +95,7 @@ class AttemptLost:
     delivered: bool
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class TimerFired:
     timer: Timer
 
@@ -104,7 +104,7 @@ class TimerFired:
         return self.timer.invocation_id
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AwakeableCompleted:
     """An awakeable is completed from outside."""
 
@@ -114,13 +114,13 @@ class AwakeableCompleted:
     token: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Resume:
     subject: bytes
     token: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Kill:
     """`token` is None where a killed parent asks."""
 
@@ -128,14 +128,14 @@ class Kill:
     token: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Recover:
     """The runtime starts, and this invocation was active."""
 
     subject: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Expire:
     """The retention of a completed invocation may be over."""
 

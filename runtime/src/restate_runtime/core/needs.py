@@ -6,12 +6,12 @@ event whose needs are met is decided; so the core never waits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.errors import IdError
+from restate_protocol.immutable import immutable
 from restate_protocol.services import HandlerMode
 
 from .events import (
@@ -33,12 +33,12 @@ from .turn import key_of
 from .world import Hot, Key, World
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class NeedInvocation:
     invocation_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class NeedPromises:
     key: Key
 

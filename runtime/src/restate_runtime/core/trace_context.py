@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+
+from restate_protocol.immutable import immutable
 
 from .records import Invocation
 
@@ -22,7 +23,7 @@ _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f
 _SAMPLED = 1
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Link:
     """Another span that this one has to do with, in lower-case hex."""
 
@@ -30,7 +31,7 @@ class Link:
     span_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class TraceContext:
     """Where the span of an invocation belongs.
 

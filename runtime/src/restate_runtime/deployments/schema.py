@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from protobuf import DescFile, DescMessage, DescService, Message, Registry
 from protobuf.wkt import FileDescriptorProto, FileDescriptorSet
 from protovalidate import CompilationError, EvaluationError, ValidationError, Validator
 from restate_protocol.contract.model import Handler, KeyField
+from restate_protocol.immutable import immutable
 
 from .json_problems import MAX_JSON_DEPTH, Problem, locate, too_deep
 
@@ -29,7 +29,7 @@ class SchemaError(ValueError):
     """A descriptor set that cannot be used: not one, incomplete, or with rules that do not compile."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Violation:
     """What is wrong with one field.
 
@@ -59,7 +59,7 @@ class InvalidMessage(ValueError):
         self.violations = violations
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Request:
     """What the ingress reads from a request.
 

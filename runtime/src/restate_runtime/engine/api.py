@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from restate_protocol.immutable import immutable
 from restate_protocol.journal import Headers, Result
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Submission:
     """A request from outside, checked already: handler, key and payload are what the contract wants.
 

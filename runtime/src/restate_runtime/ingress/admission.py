@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from restate_protocol.contract.model import Handler, Service
+from restate_protocol.immutable import immutable
 from restate_protocol.journal import Headers
 from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
@@ -34,7 +35,7 @@ PREVIOUSLY_ACCEPTED = "previously-accepted"
 _TRACE = frozenset({"traceparent", "tracestate"})
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Limits:
     """What the ingress takes.
 
@@ -80,7 +81,7 @@ class Routes(Protocol):
         """Calls back after each registration."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Door:
     """One public handler, ready to be called."""
 
@@ -93,7 +94,7 @@ class Door:
     schema: Schema
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Order:
     """What to ask of the engine.
 

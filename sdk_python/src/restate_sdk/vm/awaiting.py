@@ -8,15 +8,15 @@ the runtime keeps for a suspended invocation; both sides agree on when it is set
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from restate_protocol import awaiting as protocol
 from restate_protocol.awaiting import Combinator
+from restate_protocol.immutable import immutable
 from restate_protocol.journal import Failure, Result
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Group:
     """Several trees, settled as the combinator says."""
 
@@ -27,7 +27,7 @@ class Group:
 Tree: TypeAlias = int | Group
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Seen:
     """A result and its place in the order in which the handler saw results."""
 
@@ -35,7 +35,7 @@ class Seen:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Settlement:
     """A tree is settled: since which place, and whether it succeeded."""
 

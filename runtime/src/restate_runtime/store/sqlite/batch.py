@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from restate_protocol.ids import invocation_id_text
+from restate_protocol.immutable import immutable
 
 from restate_runtime.core.decision import (
     AddPromiseWaiter,
@@ -42,7 +43,7 @@ from restate_runtime.store.base import StoreInvalid
 from .parts import BASE, Parts, number, packed
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Statement:
     """One call into SQLite: a query of queries.sql and what it is executed with.
 

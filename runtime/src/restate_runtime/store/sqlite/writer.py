@@ -14,9 +14,10 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
+
+from restate_protocol.immutable import immutable
 
 from restate_runtime.store.base import StoreError, StoreInvalid, StoreUnavailable
 
@@ -29,7 +30,7 @@ from .queries import queries
 _MAX_GROUP = 64
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Job:
     """A commit on its way, and the future of the one who waits for it."""
 
