@@ -41,9 +41,10 @@ class OnAwakeable:
 
 @immutable
 class OnSignal:
-    """Leaf: the next signal of this name."""
+    """Leaf: signal number `number` of this name, counted from 1 in the order in which they came."""
 
     name: str
+    number: int = 1
 
 
 Leaf: TypeAlias = OnCommand | OnAwakeable | OnSignal
@@ -103,7 +104,12 @@ def to_pb(tree: Awaiting) -> pb.Await:
         combinator=pb.Await.Combinator(group.combinator),
         commands=[child.command for child in children if isinstance(child, OnCommand)],
         awakeables=[child.number for child in children if isinstance(child, OnAwakeable)],
-        signals=[child.name for child in children if isinstance(child, OnSignal)],
+        signals=[child.name for child in children if isinstance(child, OnSignal) and child.number == 1],
+        later_signals=[
+            pb.NumberedSignal(name=child.name, number=child.number)
+            for child in children
+            if isinstance(child, OnSignal) and child.number != 1
+        ],
         children=[to_pb(child) for child in children if isinstance(child, Group)],
     )
 
@@ -119,6 +125,7 @@ def from_pb(message: pb.Await | None) -> Group:
     children: list[Leaf | Group] = [OnCommand(number) for number in message.commands]
     children += [OnAwakeable(number) for number in message.awakeables]
     children += [OnSignal(name) for name in message.signals]
+    children += [OnSignal(one.name, one.number) for one in message.later_signals]
     children += [from_pb(child) for child in message.children]
     try:
         combinator = Combinator(int(message.combinator))

@@ -26,6 +26,7 @@ EndpointFrame: TypeAlias = (
     | pb.Delivered
     | pb.Command
     | pb.RunProposal
+    | pb.RunFailure
     | pb.Suspended
     | pb.Failed
     | pb.Ended
@@ -51,6 +52,7 @@ _ENDPOINT_FIELDS: dict[type[Any], str] = {
     pb.Delivered: "delivered",
     pb.Command: "command",
     pb.RunProposal: "run_proposal",
+    pb.RunFailure: "run_failure",
     pb.Suspended: "suspended",
     pb.Failed: "failed",
     pb.Ended: "ended",

@@ -164,6 +164,15 @@ class Cancel:
 
 
 @immutable
+class SendSignal:
+    """Gives a named signal to another invocation."""
+
+    invocation_id: bytes
+    name: str
+    result: Result
+
+
+@immutable
 class Completion:
     """Notification: the result of command number `command`."""
 
@@ -177,6 +186,38 @@ class Signal:
 
     target: int | str
     result: Result
+
+
+@immutable
+class Cancelled:
+    """Notification: somebody wants the invocation to end. Told each time somebody asks."""
+
+    code: int
+    message: str
+
+
+@immutable
+class RunFailed:
+    """Notification: the function of a run failed, and its retry policy tries it again.
+
+    Args:
+        failures: how often it failed so far.
+        first_try_at_ms, retry_at_ms: milliseconds since the Unix epoch.
+    """
+
+    command: int
+    failures: int
+    failure: Failure
+    first_try_at_ms: int
+    retry_at_ms: int
+
+
+@immutable
+class RunDue:
+    """Notification: the wait after failure number `failures` of a run is over."""
+
+    command: int
+    failures: int
 
 
 Command: TypeAlias = (
@@ -198,11 +239,12 @@ Command: TypeAlias = (
     | CompletePromise
     | Attach
     | Cancel
+    | SendSignal
 )
-Notification: TypeAlias = Completion | Signal
+Notification: TypeAlias = Completion | Signal | Cancelled | RunFailed | RunDue
 Entry: TypeAlias = Command | Notification
 
-NOTIFICATIONS = (Completion, Signal)
+NOTIFICATIONS = (Completion, Signal, Cancelled, RunFailed, RunDue)
 
 # Commands that a Completion answers.
 COMPLETABLE = (Run, Sleep, Call, GetPromise, PeekPromise, CompletePromise, Attach)
@@ -321,6 +363,23 @@ def _encode_signal(entry: Signal) -> pb.SignalNotification:
     return pb.SignalNotification(target=target, result=result_to_pb(entry.result))
 
 
+def _encode_run_failed(entry: RunFailed) -> pb.RunFailedNotification:
+    return pb.RunFailedNotification(
+        command=entry.command,
+        failures=entry.failures,
+        failure=failure_to_pb(entry.failure),
+        first_try_at_ms=entry.first_try_at_ms,
+        retry_at_ms=entry.retry_at_ms,
+    )
+
+
+def _decode_run_failed(message: pb.RunFailedNotification) -> RunFailed:
+    if message.failure is None:
+        raise FrameError("a failed run without its failure")
+    failure = failure_from_pb(message.failure)
+    return RunFailed(message.command, message.failures, failure, message.first_try_at_ms, message.retry_at_ms)
+
+
 _ENCODERS: dict[type[Any], tuple[str, Callable[[Any], Any]]] = {
     Input: ("input", lambda e: pb.InputCommand(payload=e.payload, headers=_headers_to_pb(e.headers))),
     Output: ("output", lambda e: pb.OutputCommand(result=result_to_pb(e.result))),
@@ -346,11 +405,18 @@ _ENCODERS: dict[type[Any], tuple[str, Callable[[Any], Any]]] = {
     ),
     Attach: ("attach", lambda e: pb.AttachCommand(invocation_id=e.invocation_id)),
     Cancel: ("cancel", lambda e: pb.CancelCommand(invocation_id=e.invocation_id)),
+    SendSignal: (
+        "send_signal",
+        lambda e: pb.SendSignalCommand(invocation_id=e.invocation_id, name=e.name, result=result_to_pb(e.result)),
+    ),
     Completion: (
         "completion",
         lambda e: pb.CompletionNotification(command=e.command, result=result_to_pb(e.result)),
     ),
     Signal: ("signal", _encode_signal),
+    Cancelled: ("cancelled", lambda e: pb.CancelledNotification(code=e.code, message=e.message)),
+    RunFailed: ("run_failed", _encode_run_failed),
+    RunDue: ("run_due", lambda e: pb.RunDueNotification(command=e.command, failures=e.failures)),
 }
 
 _DECODERS: dict[str, Callable[[Any], Entry]] = {
@@ -391,6 +457,10 @@ _DECODERS: dict[str, Callable[[Any], Entry]] = {
     "cancel": lambda m: Cancel(m.invocation_id),
     "completion": lambda m: Completion(m.command, result_from_pb(m.result)),
     "signal": lambda m: Signal(_signal_target(m), result_from_pb(m.result)),
+    "send_signal": lambda m: SendSignal(m.invocation_id, m.name, result_from_pb(m.result)),
+    "cancelled": lambda m: Cancelled(m.code, m.message),
+    "run_failed": _decode_run_failed,
+    "run_due": lambda m: RunDue(m.command, m.failures),
 }
 
 

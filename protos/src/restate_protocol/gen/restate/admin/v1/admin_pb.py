@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Literal, NoReturn, TYPE_CHECKING, TypeAlias
 
-from protobuf import Message
+from protobuf import Enum, Message
 from protobuf._codegen import file_desc
 
 if TYPE_CHECKING:
@@ -882,7 +882,7 @@ class Span(Message[_SpanFields]):
         attributes: dict[str, str]
         error: str
 
-_ResumeInvocationRequestFields: TypeAlias = Literal["id"]
+_ResumeInvocationRequestFields: TypeAlias = Literal["id", "deployment_id"]
 
 class ResumeInvocationRequest(Message[_ResumeInvocationRequestFields]):
     """
@@ -895,9 +895,15 @@ class ResumeInvocationRequest(Message[_ResumeInvocationRequestFields]):
             ```proto
             string id = 1;
             ```
+        deployment_id:
+            dep_… to go on with from now on. Empty: the one it is pinned to. "latest": the newest that serves it.
+
+            ```proto
+            string deployment_id = 2;
+            ```
     """
 
-    __slots__ = ("id",)
+    __slots__ = ("id", "deployment_id")
 
     if TYPE_CHECKING:
 
@@ -905,10 +911,12 @@ class ResumeInvocationRequest(Message[_ResumeInvocationRequestFields]):
             self,
             *,
             id: str = "",
+            deployment_id: str = "",
         ) -> None:
             pass
 
         id: str
+        deployment_id: str
 
 _ResumeInvocationResponseFields: TypeAlias = NoReturn
 
@@ -974,9 +982,455 @@ class KillInvocationResponse(Message[_KillInvocationResponseFields]):
         ) -> None:
             pass
 
+_PauseInvocationRequestFields: TypeAlias = Literal["id"]
+
+class PauseInvocationRequest(Message[_PauseInvocationRequestFields]):
+    """
+    ```proto
+    message restate.admin.v1.PauseInvocationRequest
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+    """
+
+    __slots__ = ("id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+        ) -> None:
+            pass
+
+        id: str
+
+_PauseInvocationResponseFields: TypeAlias = NoReturn
+
+class PauseInvocationResponse(Message[_PauseInvocationResponseFields]):
+    """
+    ```proto
+    message restate.admin.v1.PauseInvocationResponse
+    ```
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+        ) -> None:
+            pass
+
+_CancelInvocationRequestFields: TypeAlias = Literal["id"]
+
+class CancelInvocationRequest(Message[_CancelInvocationRequestFields]):
+    """
+    ```proto
+    message restate.admin.v1.CancelInvocationRequest
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+    """
+
+    __slots__ = ("id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+        ) -> None:
+            pass
+
+        id: str
+
+_CancelInvocationResponseFields: TypeAlias = NoReturn
+
+class CancelInvocationResponse(Message[_CancelInvocationResponseFields]):
+    """
+    ```proto
+    message restate.admin.v1.CancelInvocationResponse
+    ```
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+        ) -> None:
+            pass
+
+_RestartInvocationRequestFields: TypeAlias = Literal["id", "entries", "deployment_id"]
+
+class RestartInvocationRequest(Message[_RestartInvocationRequestFields]):
+    """
+    ```proto
+    message restate.admin.v1.RestartInvocationRequest
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+        entries:
+            Entries to take over, counted from the first, which is the input. 0 or 1: only the input.
+
+            ```proto
+            uint32 entries = 2;
+            ```
+        deployment_id:
+            dep_… for the new invocation. Empty or "latest": the newest that serves it.
+
+            ```proto
+            string deployment_id = 3;
+            ```
+    """
+
+    __slots__ = ("id", "entries", "deployment_id")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+            entries: int = 0,
+            deployment_id: str = "",
+        ) -> None:
+            pass
+
+        id: str
+        entries: int
+        deployment_id: str
+
+_RestartInvocationResponseFields: TypeAlias = Literal["id"]
+
+class RestartInvocationResponse(Message[_RestartInvocationResponseFields]):
+    """
+    ```proto
+    message restate.admin.v1.RestartInvocationResponse
+    ```
+
+    Attributes:
+        id:
+            inv_… of the new invocation.
+
+            ```proto
+            string id = 1;
+            ```
+    """
+
+    __slots__ = ("id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+        ) -> None:
+            pass
+
+        id: str
+
+_PurgeInvocationRequestFields: TypeAlias = Literal["id"]
+
+class PurgeInvocationRequest(Message[_PurgeInvocationRequestFields]):
+    """
+    ```proto
+    message restate.admin.v1.PurgeInvocationRequest
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+    """
+
+    __slots__ = ("id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+        ) -> None:
+            pass
+
+        id: str
+
+_PurgeInvocationResponseFields: TypeAlias = NoReturn
+
+class PurgeInvocationResponse(Message[_PurgeInvocationResponseFields]):
+    """
+    ```proto
+    message restate.admin.v1.PurgeInvocationResponse
+    ```
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+        ) -> None:
+            pass
+
+_PurgeJournalRequestFields: TypeAlias = Literal["id"]
+
+class PurgeJournalRequest(Message[_PurgeJournalRequestFields]):
+    """
+    ```proto
+    message restate.admin.v1.PurgeJournalRequest
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+    """
+
+    __slots__ = ("id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+        ) -> None:
+            pass
+
+        id: str
+
+_PurgeJournalResponseFields: TypeAlias = NoReturn
+
+class PurgeJournalResponse(Message[_PurgeJournalResponseFields]):
+    """
+    ```proto
+    message restate.admin.v1.PurgeJournalResponse
+    ```
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+        ) -> None:
+            pass
+
+_BatchInvocationsRequestFields: TypeAlias = Literal["verb", "ids", "service", "handler", "key", "status", "limit"]
+
+class BatchInvocationsRequest(Message[_BatchInvocationsRequestFields]):
+    """
+    ```proto
+    message restate.admin.v1.BatchInvocationsRequest
+    ```
+
+    Attributes:
+        verb:
+            ```proto
+            restate.admin.v1.BatchInvocationsRequest.Verb verb = 1;
+            ```
+        ids:
+            Which ones: by id, or by the filters below, which count together. Without any of them nothing is done.
+
+            ```proto
+            repeated string ids = 2;
+            ```
+        service:
+            ```proto
+            string service = 3;
+            ```
+        handler:
+            ```proto
+            string handler = 4;
+            ```
+        key:
+            ```proto
+            optional string key = 5;
+            ```
+        status:
+            ```proto
+            string status = 6;
+            ```
+        limit:
+            At most so many; default 1,000, at most 10,000.
+
+            ```proto
+            uint32 limit = 7;
+            ```
+    """
+
+    __slots__ = ("verb", "ids", "service", "handler", "key", "status", "limit")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            verb: BatchInvocationsRequest.Verb | None = None,
+            ids: list[str] | None = None,
+            service: str = "",
+            handler: str = "",
+            key: str | None = None,
+            status: str = "",
+            limit: int = 0,
+        ) -> None:
+            pass
+
+        verb: BatchInvocationsRequest.Verb
+        ids: list[str]
+        service: str
+        handler: str
+        key: str
+        status: str
+        limit: int
+
+    class Verb(Enum):
+        """
+        ```proto
+        enum restate.admin.v1.BatchInvocationsRequest.Verb
+        ```
+
+        Attributes:
+            UNSPECIFIED:
+                ```proto
+                VERB_UNSPECIFIED = 0
+                ```
+            CANCEL:
+                ```proto
+                CANCEL = 1
+                ```
+            KILL:
+                ```proto
+                KILL = 2
+                ```
+            PAUSE:
+                ```proto
+                PAUSE = 3
+                ```
+            RESUME:
+                ```proto
+                RESUME = 4
+                ```
+            RESTART:
+                ```proto
+                RESTART = 5
+                ```
+            PURGE:
+                ```proto
+                PURGE = 6
+                ```
+            PURGE_JOURNAL:
+                ```proto
+                PURGE_JOURNAL = 7
+                ```
+        """
+
+        UNSPECIFIED = 0
+        CANCEL = 1
+        KILL = 2
+        PAUSE = 3
+        RESUME = 4
+        RESTART = 5
+        PURGE = 6
+        PURGE_JOURNAL = 7
+
+_BatchInvocationsResponseFields: TypeAlias = Literal["done", "refused"]
+
+class BatchInvocationsResponse(Message[_BatchInvocationsResponseFields]):
+    """
+    ```proto
+    message restate.admin.v1.BatchInvocationsResponse
+    ```
+
+    Attributes:
+        done:
+            inv_… of those it was done to.
+
+            ```proto
+            repeated string done = 1;
+            ```
+        refused:
+            ```proto
+            repeated restate.admin.v1.BatchRefusal refused = 2;
+            ```
+    """
+
+    __slots__ = ("done", "refused")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            done: list[str] | None = None,
+            refused: list[BatchRefusal] | None = None,
+        ) -> None:
+            pass
+
+        done: list[str]
+        refused: list[BatchRefusal]
+
+_BatchRefusalFields: TypeAlias = Literal["id", "error"]
+
+class BatchRefusal(Message[_BatchRefusalFields]):
+    """
+    ```proto
+    message restate.admin.v1.BatchRefusal
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            string id = 1;
+            ```
+        error:
+            ```proto
+            optional restate.admin.v1.Error error = 2;
+            ```
+    """
+
+    __slots__ = ("id", "error")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str = "",
+            error: Error | None = None,
+        ) -> None:
+            pass
+
+        id: str
+        error: Error | None
+
 
 _DESC = file_desc(
-    b'\n\x1crestate/admin/v1/admin.proto\x12\x10restate.admin.v1"K\n\x19RegisterDeploymentRequest\x12\x18\n\x07address\x18\x01 \x01(\tR\x07address\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force"t\n\x1aRegisterDeploymentResponse\x12<\n\ndeployment\x18\x01 \x01(\x0b2\x1c.restate.admin.v1.DeploymentR\ndeployment\x12\x18\n\x07created\x18\x02 \x01(\x08R\x07created"\x18\n\x16ListDeploymentsRequest"Y\n\x17ListDeploymentsResponse\x12>\n\x0bdeployments\x18\x01 \x03(\x0b2\x1c.restate.admin.v1.DeploymentR\x0bdeployments"\xf1\x01\n\nDeployment\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07address\x18\x02 \x01(\tR\x07address\x12#\n\rversion_label\x18\x03 \x01(\tR\x0cversionLabel\x125\n\x08services\x18\x04 \x03(\x0b2\x19.restate.admin.v1.ServiceR\x08services\x12"\n\rcreated_at_ms\x18\x05 \x01(\x04R\x0bcreatedAtMs\x12\x1a\n\x08sessions\x18\x06 \x01(\rR\x08sessions\x12\x1d\n\nlast_error\x18\x07 \x01(\tR\tlastError"h\n\x07Service\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x125\n\x08handlers\x18\x03 \x03(\x0b2\x19.restate.admin.v1.HandlerR\x08handlers"\x93\x01\n\x07Handler\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04mode\x18\x02 \x01(\tR\x04mode\x12!\n\x0crequest_type\x18\x03 \x01(\tR\x0brequestType\x12#\n\rresponse_type\x18\x04 \x01(\tR\x0cresponseType\x12\x18\n\x07private\x18\x05 \x01(\x08R\x07private"`\n\x16ListInvocationsRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x16\n\x06status\x18\x02 \x01(\tR\x06status\x12\x14\n\x05limit\x18\x03 \x01(\rR\x05limit"Y\n\x17ListInvocationsResponse\x12>\n\x0binvocations\x18\x01 \x03(\x0b2\x1c.restate.admin.v1.InvocationR\x0binvocations"\xd6\x05\n\nInvocation\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07service\x18\x02 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x03 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x04 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x16\n\x06status\x18\x05 \x01(\tR\x06status\x12#\n\rdeployment_id\x18\x06 \x01(\tR\x0cdeploymentId\x12"\n\rcreated_at_ms\x18\x07 \x01(\x04R\x0bcreatedAtMs\x12-\n\x10scheduled_for_ms\x18\x08 \x01(\x04H\x01R\x0escheduledForMs\x88\x01\x01\x12+\n\x0fcompleted_at_ms\x18\t \x01(\x04H\x02R\rcompletedAtMs\x88\x01\x01\x12,\n\x10next_retry_at_ms\x18\n \x01(\x04H\x03R\rnextRetryAtMs\x88\x01\x01\x12\x14\n\x05epoch\x18\x0b \x01(\rR\x05epoch\x12\x1f\n\x0bretry_count\x18\x0c \x01(\rR\nretryCount\x12:\n\x0clast_failure\x18\r \x01(\x0b2\x17.restate.admin.v1.ErrorR\x0blastFailure\x12-\n\x05error\x18\x0e \x01(\x0b2\x17.restate.admin.v1.ErrorR\x05error\x12\'\n\x0fidempotency_key\x18\x0f \x01(\tR\x0eidempotencyKey\x12\x1b\n\tparent_id\x18\x10 \x01(\tR\x08parentId\x12\x19\n\x08trace_id\x18\x11 \x01(\tR\x07traceId\x12\'\n\rexpires_at_ms\x18\x12 \x01(\x04H\x04R\x0bexpiresAtMs\x88\x01\x01B\x06\n\x04_keyB\x13\n\x11_scheduled_for_msB\x12\n\x10_completed_at_msB\x13\n\x11_next_retry_at_msB\x10\n\x0e_expires_at_ms"p\n\x05Error\x12\x12\n\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x1f\n\x0bdetail_type\x18\x03 \x01(\tR\ndetailType\x12\x18\n\x07command\x18\x04 \x01(\tR\x07command"&\n\x14GetInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"U\n\x15GetInvocationResponse\x12<\n\ninvocation\x18\x01 \x01(\x0b2\x1c.restate.admin.v1.InvocationR\ninvocation"#\n\x11GetJournalRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"N\n\x12GetJournalResponse\x128\n\x07entries\x18\x01 \x03(\x0b2\x1e.restate.admin.v1.JournalEntryR\x07entries"\xb2\x01\n\x0cJournalEntry\x12\x14\n\x05index\x18\x01 \x01(\rR\x05index\x12\x13\n\x05at_ms\x18\x02 \x01(\x04R\x04atMs\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x1d\n\x07command\x18\x04 \x01(\rH\x00R\x07command\x88\x01\x01\x12\x12\n\x04name\x18\x05 \x01(\tR\x04name\x12\x12\n\x04json\x18\x06 \x01(\tR\x04json\x12\x10\n\x03raw\x18\x07 \x01(\x0cR\x03rawB\n\n\x08_command"!\n\x0fGetTraceRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"@\n\x10GetTraceResponse\x12,\n\x05spans\x18\x01 \x03(\x0b2\x16.restate.admin.v1.SpanR\x05spans"\xd3\x02\n\x04Span\x12\x19\n\x08trace_id\x18\x01 \x01(\tR\x07traceId\x12\x17\n\x07span_id\x18\x02 \x01(\tR\x06spanId\x12$\n\x0eparent_span_id\x18\x03 \x01(\tR\x0cparentSpanId\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x19\n\x08start_ms\x18\x05 \x01(\x04R\x07startMs\x12\x1a\n\x06end_ms\x18\x06 \x01(\x04H\x00R\x05endMs\x88\x01\x01\x12F\n\nattributes\x18\x07 \x03(\x0b2&.restate.admin.v1.Span.AttributesEntryR\nattributes\x12\x14\n\x05error\x18\x08 \x01(\tR\x05error\x1a=\n\x0fAttributesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n\x07_end_ms")\n\x17ResumeInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x1a\n\x18ResumeInvocationResponse"\'\n\x15KillInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x18\n\x16KillInvocationResponse2\xa6\x06\n\x05Admin\x12o\n\x12RegisterDeployment\x12+.restate.admin.v1.RegisterDeploymentRequest\x1a,.restate.admin.v1.RegisterDeploymentResponse\x12f\n\x0fListDeployments\x12(.restate.admin.v1.ListDeploymentsRequest\x1a).restate.admin.v1.ListDeploymentsResponse\x12f\n\x0fListInvocations\x12(.restate.admin.v1.ListInvocationsRequest\x1a).restate.admin.v1.ListInvocationsResponse\x12`\n\rGetInvocation\x12&.restate.admin.v1.GetInvocationRequest\x1a\'.restate.admin.v1.GetInvocationResponse\x12W\n\nGetJournal\x12#.restate.admin.v1.GetJournalRequest\x1a$.restate.admin.v1.GetJournalResponse\x12Q\n\x08GetTrace\x12!.restate.admin.v1.GetTraceRequest\x1a".restate.admin.v1.GetTraceResponse\x12i\n\x10ResumeInvocation\x12).restate.admin.v1.ResumeInvocationRequest\x1a*.restate.admin.v1.ResumeInvocationResponse\x12c\n\x0eKillInvocation\x12\'.restate.admin.v1.KillInvocationRequest\x1a(.restate.admin.v1.KillInvocationResponseBD\n\x15restate.grpc.admin.v1P\x01Z)restate.grpc/gen/restate/admin/v1;adminv1b\x06proto3',
+    b'\n\x1crestate/admin/v1/admin.proto\x12\x10restate.admin.v1"K\n\x19RegisterDeploymentRequest\x12\x18\n\x07address\x18\x01 \x01(\tR\x07address\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force"t\n\x1aRegisterDeploymentResponse\x12<\n\ndeployment\x18\x01 \x01(\x0b2\x1c.restate.admin.v1.DeploymentR\ndeployment\x12\x18\n\x07created\x18\x02 \x01(\x08R\x07created"\x18\n\x16ListDeploymentsRequest"Y\n\x17ListDeploymentsResponse\x12>\n\x0bdeployments\x18\x01 \x03(\x0b2\x1c.restate.admin.v1.DeploymentR\x0bdeployments"\xf1\x01\n\nDeployment\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07address\x18\x02 \x01(\tR\x07address\x12#\n\rversion_label\x18\x03 \x01(\tR\x0cversionLabel\x125\n\x08services\x18\x04 \x03(\x0b2\x19.restate.admin.v1.ServiceR\x08services\x12"\n\rcreated_at_ms\x18\x05 \x01(\x04R\x0bcreatedAtMs\x12\x1a\n\x08sessions\x18\x06 \x01(\rR\x08sessions\x12\x1d\n\nlast_error\x18\x07 \x01(\tR\tlastError"h\n\x07Service\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x125\n\x08handlers\x18\x03 \x03(\x0b2\x19.restate.admin.v1.HandlerR\x08handlers"\x93\x01\n\x07Handler\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04mode\x18\x02 \x01(\tR\x04mode\x12!\n\x0crequest_type\x18\x03 \x01(\tR\x0brequestType\x12#\n\rresponse_type\x18\x04 \x01(\tR\x0cresponseType\x12\x18\n\x07private\x18\x05 \x01(\x08R\x07private"`\n\x16ListInvocationsRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x16\n\x06status\x18\x02 \x01(\tR\x06status\x12\x14\n\x05limit\x18\x03 \x01(\rR\x05limit"Y\n\x17ListInvocationsResponse\x12>\n\x0binvocations\x18\x01 \x03(\x0b2\x1c.restate.admin.v1.InvocationR\x0binvocations"\xd6\x05\n\nInvocation\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07service\x18\x02 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x03 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x04 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x16\n\x06status\x18\x05 \x01(\tR\x06status\x12#\n\rdeployment_id\x18\x06 \x01(\tR\x0cdeploymentId\x12"\n\rcreated_at_ms\x18\x07 \x01(\x04R\x0bcreatedAtMs\x12-\n\x10scheduled_for_ms\x18\x08 \x01(\x04H\x01R\x0escheduledForMs\x88\x01\x01\x12+\n\x0fcompleted_at_ms\x18\t \x01(\x04H\x02R\rcompletedAtMs\x88\x01\x01\x12,\n\x10next_retry_at_ms\x18\n \x01(\x04H\x03R\rnextRetryAtMs\x88\x01\x01\x12\x14\n\x05epoch\x18\x0b \x01(\rR\x05epoch\x12\x1f\n\x0bretry_count\x18\x0c \x01(\rR\nretryCount\x12:\n\x0clast_failure\x18\r \x01(\x0b2\x17.restate.admin.v1.ErrorR\x0blastFailure\x12-\n\x05error\x18\x0e \x01(\x0b2\x17.restate.admin.v1.ErrorR\x05error\x12\'\n\x0fidempotency_key\x18\x0f \x01(\tR\x0eidempotencyKey\x12\x1b\n\tparent_id\x18\x10 \x01(\tR\x08parentId\x12\x19\n\x08trace_id\x18\x11 \x01(\tR\x07traceId\x12\'\n\rexpires_at_ms\x18\x12 \x01(\x04H\x04R\x0bexpiresAtMs\x88\x01\x01B\x06\n\x04_keyB\x13\n\x11_scheduled_for_msB\x12\n\x10_completed_at_msB\x13\n\x11_next_retry_at_msB\x10\n\x0e_expires_at_ms"p\n\x05Error\x12\x12\n\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x1f\n\x0bdetail_type\x18\x03 \x01(\tR\ndetailType\x12\x18\n\x07command\x18\x04 \x01(\tR\x07command"&\n\x14GetInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"U\n\x15GetInvocationResponse\x12<\n\ninvocation\x18\x01 \x01(\x0b2\x1c.restate.admin.v1.InvocationR\ninvocation"#\n\x11GetJournalRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"N\n\x12GetJournalResponse\x128\n\x07entries\x18\x01 \x03(\x0b2\x1e.restate.admin.v1.JournalEntryR\x07entries"\xb2\x01\n\x0cJournalEntry\x12\x14\n\x05index\x18\x01 \x01(\rR\x05index\x12\x13\n\x05at_ms\x18\x02 \x01(\x04R\x04atMs\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x1d\n\x07command\x18\x04 \x01(\rH\x00R\x07command\x88\x01\x01\x12\x12\n\x04name\x18\x05 \x01(\tR\x04name\x12\x12\n\x04json\x18\x06 \x01(\tR\x04json\x12\x10\n\x03raw\x18\x07 \x01(\x0cR\x03rawB\n\n\x08_command"!\n\x0fGetTraceRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"@\n\x10GetTraceResponse\x12,\n\x05spans\x18\x01 \x03(\x0b2\x16.restate.admin.v1.SpanR\x05spans"\xd3\x02\n\x04Span\x12\x19\n\x08trace_id\x18\x01 \x01(\tR\x07traceId\x12\x17\n\x07span_id\x18\x02 \x01(\tR\x06spanId\x12$\n\x0eparent_span_id\x18\x03 \x01(\tR\x0cparentSpanId\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x19\n\x08start_ms\x18\x05 \x01(\x04R\x07startMs\x12\x1a\n\x06end_ms\x18\x06 \x01(\x04H\x00R\x05endMs\x88\x01\x01\x12F\n\nattributes\x18\x07 \x03(\x0b2&.restate.admin.v1.Span.AttributesEntryR\nattributes\x12\x14\n\x05error\x18\x08 \x01(\tR\x05error\x1a=\n\x0fAttributesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n\x07_end_ms"N\n\x17ResumeInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\rdeployment_id\x18\x02 \x01(\tR\x0cdeploymentId"\x1a\n\x18ResumeInvocationResponse"\'\n\x15KillInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x18\n\x16KillInvocationResponse"(\n\x16PauseInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x19\n\x17PauseInvocationResponse")\n\x17CancelInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x1a\n\x18CancelInvocationResponse"i\n\x18RestartInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07entries\x18\x02 \x01(\rR\x07entries\x12#\n\rdeployment_id\x18\x03 \x01(\tR\x0cdeploymentId"+\n\x19RestartInvocationResponse\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"(\n\x16PurgeInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x19\n\x17PurgeInvocationResponse"%\n\x13PurgeJournalRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x16\n\x14PurgeJournalResponse"\xe6\x02\n\x17BatchInvocationsRequest\x12B\n\x04verb\x18\x01 \x01(\x0e2..restate.admin.v1.BatchInvocationsRequest.VerbR\x04verb\x12\x10\n\x03ids\x18\x02 \x03(\tR\x03ids\x12\x18\n\x07service\x18\x03 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x04 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x05 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x16\n\x06status\x18\x06 \x01(\tR\x06status\x12\x14\n\x05limit\x18\x07 \x01(\rR\x05limit"t\n\x04Verb\x12\x14\n\x10VERB_UNSPECIFIED\x10\x00\x12\n\n\x06CANCEL\x10\x01\x12\x08\n\x04KILL\x10\x02\x12\t\n\x05PAUSE\x10\x03\x12\n\n\x06RESUME\x10\x04\x12\x0b\n\x07RESTART\x10\x05\x12\t\n\x05PURGE\x10\x06\x12\x11\n\rPURGE_JOURNAL\x10\x07B\x06\n\x04_key"h\n\x18BatchInvocationsResponse\x12\x12\n\x04done\x18\x01 \x03(\tR\x04done\x128\n\x07refused\x18\x02 \x03(\x0b2\x1e.restate.admin.v1.BatchRefusalR\x07refused"M\n\x0cBatchRefusal\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12-\n\x05error\x18\x02 \x01(\x0b2\x17.restate.admin.v1.ErrorR\x05error2\x99\x0b\n\x05Admin\x12o\n\x12RegisterDeployment\x12+.restate.admin.v1.RegisterDeploymentRequest\x1a,.restate.admin.v1.RegisterDeploymentResponse\x12f\n\x0fListDeployments\x12(.restate.admin.v1.ListDeploymentsRequest\x1a).restate.admin.v1.ListDeploymentsResponse\x12f\n\x0fListInvocations\x12(.restate.admin.v1.ListInvocationsRequest\x1a).restate.admin.v1.ListInvocationsResponse\x12`\n\rGetInvocation\x12&.restate.admin.v1.GetInvocationRequest\x1a\'.restate.admin.v1.GetInvocationResponse\x12W\n\nGetJournal\x12#.restate.admin.v1.GetJournalRequest\x1a$.restate.admin.v1.GetJournalResponse\x12Q\n\x08GetTrace\x12!.restate.admin.v1.GetTraceRequest\x1a".restate.admin.v1.GetTraceResponse\x12i\n\x10ResumeInvocation\x12).restate.admin.v1.ResumeInvocationRequest\x1a*.restate.admin.v1.ResumeInvocationResponse\x12f\n\x0fPauseInvocation\x12(.restate.admin.v1.PauseInvocationRequest\x1a).restate.admin.v1.PauseInvocationResponse\x12i\n\x10CancelInvocation\x12).restate.admin.v1.CancelInvocationRequest\x1a*.restate.admin.v1.CancelInvocationResponse\x12l\n\x11RestartInvocation\x12*.restate.admin.v1.RestartInvocationRequest\x1a+.restate.admin.v1.RestartInvocationResponse\x12f\n\x0fPurgeInvocation\x12(.restate.admin.v1.PurgeInvocationRequest\x1a).restate.admin.v1.PurgeInvocationResponse\x12]\n\x0cPurgeJournal\x12%.restate.admin.v1.PurgeJournalRequest\x1a&.restate.admin.v1.PurgeJournalResponse\x12i\n\x10BatchInvocations\x12).restate.admin.v1.BatchInvocationsRequest\x1a*.restate.admin.v1.BatchInvocationsResponse\x12c\n\x0eKillInvocation\x12\'.restate.admin.v1.KillInvocationRequest\x1a(.restate.admin.v1.KillInvocationResponseBD\n\x15restate.grpc.admin.v1P\x01Z)restate.grpc/gen/restate/admin/v1;adminv1b\x06proto3',
     [],
     {
         "RegisterDeploymentRequest": RegisterDeploymentRequest,
@@ -1002,6 +1456,20 @@ _DESC = file_desc(
         "ResumeInvocationResponse": ResumeInvocationResponse,
         "KillInvocationRequest": KillInvocationRequest,
         "KillInvocationResponse": KillInvocationResponse,
+        "PauseInvocationRequest": PauseInvocationRequest,
+        "PauseInvocationResponse": PauseInvocationResponse,
+        "CancelInvocationRequest": CancelInvocationRequest,
+        "CancelInvocationResponse": CancelInvocationResponse,
+        "RestartInvocationRequest": RestartInvocationRequest,
+        "RestartInvocationResponse": RestartInvocationResponse,
+        "PurgeInvocationRequest": PurgeInvocationRequest,
+        "PurgeInvocationResponse": PurgeInvocationResponse,
+        "PurgeJournalRequest": PurgeJournalRequest,
+        "PurgeJournalResponse": PurgeJournalResponse,
+        "BatchInvocationsRequest": BatchInvocationsRequest,
+        "BatchInvocationsRequest.Verb": BatchInvocationsRequest.Verb,
+        "BatchInvocationsResponse": BatchInvocationsResponse,
+        "BatchRefusal": BatchRefusal,
     },
 )
 

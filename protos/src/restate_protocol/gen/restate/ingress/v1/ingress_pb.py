@@ -254,9 +254,119 @@ class RejectAwakeableResponse(Message[_RejectAwakeableResponseFields]):
         ) -> None:
             pass
 
+_CancelRequestFields: TypeAlias = Literal["invocation_id"]
+
+class CancelRequest(Message[_CancelRequestFields]):
+    """
+    ```proto
+    message restate.ingress.v1.CancelRequest
+    ```
+
+    Attributes:
+        invocation_id:
+            inv_…
+
+            ```proto
+            string invocation_id = 1;
+            ```
+    """
+
+    __slots__ = ("invocation_id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            invocation_id: str = "",
+        ) -> None:
+            pass
+
+        invocation_id: str
+
+_CancelResponseFields: TypeAlias = NoReturn
+
+class CancelResponse(Message[_CancelResponseFields]):
+    """
+    ```proto
+    message restate.ingress.v1.CancelResponse
+    ```
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+        ) -> None:
+            pass
+
+_SendSignalRequestFields: TypeAlias = Literal["invocation_id", "name", "payload", "json", "reject"]
+
+class SendSignalRequest(Message[_SendSignalRequestFields]):
+    """
+    ```proto
+    message restate.ingress.v1.SendSignalRequest
+    ```
+
+    Attributes:
+        invocation_id:
+            inv_…
+
+            ```proto
+            string invocation_id = 1;
+            ```
+        name:
+            Not empty, and not beginning with "restate.".
+
+            ```proto
+            string name = 2;
+            ```
+        value:
+            ```proto
+            oneof value
+            ```
+    """
+
+    __slots__ = ("invocation_id", "name", "value")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            invocation_id: str = "",
+            name: str = "",
+            value: Oneof[Literal["payload"], bytes] | Oneof[Literal["json"], str] | Oneof[Literal["reject"], str] | None = None,
+        ) -> None:
+            pass
+
+        invocation_id: str
+        name: str
+        value: Oneof[Literal["payload"], bytes] | Oneof[Literal["json"], str] | Oneof[Literal["reject"], str] | None
+
+_SendSignalResponseFields: TypeAlias = NoReturn
+
+class SendSignalResponse(Message[_SendSignalResponseFields]):
+    """
+    ```proto
+    message restate.ingress.v1.SendSignalResponse
+    ```
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+        ) -> None:
+            pass
+
 
 _DESC = file_desc(
-    b'\n restate/ingress/v1/ingress.proto\x12\x12restate.ingress.v1"4\n\rAttachRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId"*\n\x0eAttachResponse\x12\x18\n\x07payload\x18\x01 \x01(\x0cR\x07payload"7\n\x10GetOutputRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId"-\n\x11GetOutputResponse\x12\x18\n\x07payload\x18\x01 \x01(\x0cR\x07payload"w\n\x17ResolveAwakeableRequest\x12!\n\x0cawakeable_id\x18\x01 \x01(\tR\x0bawakeableId\x12\x1a\n\x07payload\x18\x02 \x01(\x0cH\x00R\x07payload\x12\x14\n\x04json\x18\x03 \x01(\tH\x00R\x04jsonB\x07\n\x05value"\x1a\n\x18ResolveAwakeableResponse"w\n\x16RejectAwakeableRequest\x12!\n\x0cawakeable_id\x18\x01 \x01(\tR\x0bawakeableId\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x17\n\x04code\x18\x03 \x01(\rH\x00R\x04code\x88\x01\x01B\x07\n\x05_code"\x19\n\x17RejectAwakeableResponse2\x8f\x03\n\x07Ingress\x12O\n\x06Attach\x12!.restate.ingress.v1.AttachRequest\x1a".restate.ingress.v1.AttachResponse\x12X\n\tGetOutput\x12$.restate.ingress.v1.GetOutputRequest\x1a%.restate.ingress.v1.GetOutputResponse\x12m\n\x10ResolveAwakeable\x12+.restate.ingress.v1.ResolveAwakeableRequest\x1a,.restate.ingress.v1.ResolveAwakeableResponse\x12j\n\x0fRejectAwakeable\x12*.restate.ingress.v1.RejectAwakeableRequest\x1a+.restate.ingress.v1.RejectAwakeableResponseBJ\n\x17restate.grpc.ingress.v1P\x01Z-restate.grpc/gen/restate/ingress/v1;ingressv1b\x06proto3',
+    b'\n restate/ingress/v1/ingress.proto\x12\x12restate.ingress.v1"4\n\rAttachRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId"*\n\x0eAttachResponse\x12\x18\n\x07payload\x18\x01 \x01(\x0cR\x07payload"7\n\x10GetOutputRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId"-\n\x11GetOutputResponse\x12\x18\n\x07payload\x18\x01 \x01(\x0cR\x07payload"w\n\x17ResolveAwakeableRequest\x12!\n\x0cawakeable_id\x18\x01 \x01(\tR\x0bawakeableId\x12\x1a\n\x07payload\x18\x02 \x01(\x0cH\x00R\x07payload\x12\x14\n\x04json\x18\x03 \x01(\tH\x00R\x04jsonB\x07\n\x05value"\x1a\n\x18ResolveAwakeableResponse"w\n\x16RejectAwakeableRequest\x12!\n\x0cawakeable_id\x18\x01 \x01(\tR\x0bawakeableId\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x17\n\x04code\x18\x03 \x01(\rH\x00R\x04code\x88\x01\x01B\x07\n\x05_code"\x19\n\x17RejectAwakeableResponse"4\n\rCancelRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId"\x10\n\x0eCancelResponse"\xa1\x01\n\x11SendSignalRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n\x07payload\x18\x03 \x01(\x0cH\x00R\x07payload\x12\x14\n\x04json\x18\x04 \x01(\tH\x00R\x04json\x12\x18\n\x06reject\x18\x05 \x01(\tH\x00R\x06rejectB\x07\n\x05value"\x14\n\x12SendSignalResponse2\xbd\x04\n\x07Ingress\x12O\n\x06Attach\x12!.restate.ingress.v1.AttachRequest\x1a".restate.ingress.v1.AttachResponse\x12X\n\tGetOutput\x12$.restate.ingress.v1.GetOutputRequest\x1a%.restate.ingress.v1.GetOutputResponse\x12m\n\x10ResolveAwakeable\x12+.restate.ingress.v1.ResolveAwakeableRequest\x1a,.restate.ingress.v1.ResolveAwakeableResponse\x12j\n\x0fRejectAwakeable\x12*.restate.ingress.v1.RejectAwakeableRequest\x1a+.restate.ingress.v1.RejectAwakeableResponse\x12O\n\x06Cancel\x12!.restate.ingress.v1.CancelRequest\x1a".restate.ingress.v1.CancelResponse\x12[\n\nSendSignal\x12%.restate.ingress.v1.SendSignalRequest\x1a&.restate.ingress.v1.SendSignalResponseBJ\n\x17restate.grpc.ingress.v1P\x01Z-restate.grpc/gen/restate/ingress/v1;ingressv1b\x06proto3',
     [],
     {
         "AttachRequest": AttachRequest,
@@ -267,6 +377,10 @@ _DESC = file_desc(
         "ResolveAwakeableResponse": ResolveAwakeableResponse,
         "RejectAwakeableRequest": RejectAwakeableRequest,
         "RejectAwakeableResponse": RejectAwakeableResponse,
+        "CancelRequest": CancelRequest,
+        "CancelResponse": CancelResponse,
+        "SendSignalRequest": SendSignalRequest,
+        "SendSignalResponse": SendSignalResponse,
     },
 )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from protobuf import DescFile, Oneof
 
 
-_EntryFields: TypeAlias = Literal["input", "output", "run", "sleep", "call", "send", "awakeable", "complete_awakeable", "get_state", "set_state", "clear_state", "clear_all_state", "get_state_keys", "get_promise", "peek_promise", "complete_promise", "attach", "cancel", "completion", "signal"]
+_EntryFields: TypeAlias = Literal["input", "output", "run", "sleep", "call", "send", "awakeable", "complete_awakeable", "get_state", "set_state", "clear_state", "clear_all_state", "get_state_keys", "get_promise", "peek_promise", "complete_promise", "attach", "cancel", "send_signal", "completion", "signal", "cancelled", "run_failed", "run_due"]
 
 class Entry(Message[_EntryFields]):
     """
@@ -42,11 +42,11 @@ class Entry(Message[_EntryFields]):
         def __init__(
             self,
             *,
-            entry: Oneof[Literal["input"], InputCommand] | Oneof[Literal["output"], OutputCommand] | Oneof[Literal["run"], RunCommand] | Oneof[Literal["sleep"], SleepCommand] | Oneof[Literal["call"], CallCommand] | Oneof[Literal["send"], SendCommand] | Oneof[Literal["awakeable"], AwakeableCommand] | Oneof[Literal["complete_awakeable"], CompleteAwakeableCommand] | Oneof[Literal["get_state"], GetStateCommand] | Oneof[Literal["set_state"], SetStateCommand] | Oneof[Literal["clear_state"], ClearStateCommand] | Oneof[Literal["clear_all_state"], ClearAllStateCommand] | Oneof[Literal["get_state_keys"], GetStateKeysCommand] | Oneof[Literal["get_promise"], GetPromiseCommand] | Oneof[Literal["peek_promise"], PeekPromiseCommand] | Oneof[Literal["complete_promise"], CompletePromiseCommand] | Oneof[Literal["attach"], AttachCommand] | Oneof[Literal["cancel"], CancelCommand] | Oneof[Literal["completion"], CompletionNotification] | Oneof[Literal["signal"], SignalNotification] | None = None,
+            entry: Oneof[Literal["input"], InputCommand] | Oneof[Literal["output"], OutputCommand] | Oneof[Literal["run"], RunCommand] | Oneof[Literal["sleep"], SleepCommand] | Oneof[Literal["call"], CallCommand] | Oneof[Literal["send"], SendCommand] | Oneof[Literal["awakeable"], AwakeableCommand] | Oneof[Literal["complete_awakeable"], CompleteAwakeableCommand] | Oneof[Literal["get_state"], GetStateCommand] | Oneof[Literal["set_state"], SetStateCommand] | Oneof[Literal["clear_state"], ClearStateCommand] | Oneof[Literal["clear_all_state"], ClearAllStateCommand] | Oneof[Literal["get_state_keys"], GetStateKeysCommand] | Oneof[Literal["get_promise"], GetPromiseCommand] | Oneof[Literal["peek_promise"], PeekPromiseCommand] | Oneof[Literal["complete_promise"], CompletePromiseCommand] | Oneof[Literal["attach"], AttachCommand] | Oneof[Literal["cancel"], CancelCommand] | Oneof[Literal["send_signal"], SendSignalCommand] | Oneof[Literal["completion"], CompletionNotification] | Oneof[Literal["signal"], SignalNotification] | Oneof[Literal["cancelled"], CancelledNotification] | Oneof[Literal["run_failed"], RunFailedNotification] | Oneof[Literal["run_due"], RunDueNotification] | None = None,
         ) -> None:
             pass
 
-        entry: Oneof[Literal["input"], InputCommand] | Oneof[Literal["output"], OutputCommand] | Oneof[Literal["run"], RunCommand] | Oneof[Literal["sleep"], SleepCommand] | Oneof[Literal["call"], CallCommand] | Oneof[Literal["send"], SendCommand] | Oneof[Literal["awakeable"], AwakeableCommand] | Oneof[Literal["complete_awakeable"], CompleteAwakeableCommand] | Oneof[Literal["get_state"], GetStateCommand] | Oneof[Literal["set_state"], SetStateCommand] | Oneof[Literal["clear_state"], ClearStateCommand] | Oneof[Literal["clear_all_state"], ClearAllStateCommand] | Oneof[Literal["get_state_keys"], GetStateKeysCommand] | Oneof[Literal["get_promise"], GetPromiseCommand] | Oneof[Literal["peek_promise"], PeekPromiseCommand] | Oneof[Literal["complete_promise"], CompletePromiseCommand] | Oneof[Literal["attach"], AttachCommand] | Oneof[Literal["cancel"], CancelCommand] | Oneof[Literal["completion"], CompletionNotification] | Oneof[Literal["signal"], SignalNotification] | None
+        entry: Oneof[Literal["input"], InputCommand] | Oneof[Literal["output"], OutputCommand] | Oneof[Literal["run"], RunCommand] | Oneof[Literal["sleep"], SleepCommand] | Oneof[Literal["call"], CallCommand] | Oneof[Literal["send"], SendCommand] | Oneof[Literal["awakeable"], AwakeableCommand] | Oneof[Literal["complete_awakeable"], CompleteAwakeableCommand] | Oneof[Literal["get_state"], GetStateCommand] | Oneof[Literal["set_state"], SetStateCommand] | Oneof[Literal["clear_state"], ClearStateCommand] | Oneof[Literal["clear_all_state"], ClearAllStateCommand] | Oneof[Literal["get_state_keys"], GetStateKeysCommand] | Oneof[Literal["get_promise"], GetPromiseCommand] | Oneof[Literal["peek_promise"], PeekPromiseCommand] | Oneof[Literal["complete_promise"], CompletePromiseCommand] | Oneof[Literal["attach"], AttachCommand] | Oneof[Literal["cancel"], CancelCommand] | Oneof[Literal["send_signal"], SendSignalCommand] | Oneof[Literal["completion"], CompletionNotification] | Oneof[Literal["signal"], SignalNotification] | Oneof[Literal["cancelled"], CancelledNotification] | Oneof[Literal["run_failed"], RunFailedNotification] | Oneof[Literal["run_due"], RunDueNotification] | None
 
 _ValueFields: TypeAlias = Literal["data", "type"]
 
@@ -906,6 +906,48 @@ class CancelCommand(Message[_CancelCommandFields]):
 
         invocation_id: bytes
 
+_SendSignalCommandFields: TypeAlias = Literal["invocation_id", "name", "result"]
+
+class SendSignalCommand(Message[_SendSignalCommandFields]):
+    """
+    Gives a named signal to another invocation.
+
+    ```proto
+    message restate.protocol.v1.SendSignalCommand
+    ```
+
+    Attributes:
+        invocation_id:
+            ```proto
+            bytes invocation_id = 1;
+            ```
+        name:
+            ```proto
+            string name = 2;
+            ```
+        result:
+            ```proto
+            optional restate.protocol.v1.Result result = 3;
+            ```
+    """
+
+    __slots__ = ("invocation_id", "name", "result")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            invocation_id: bytes = b"",
+            name: str = "",
+            result: Result | None = None,
+        ) -> None:
+            pass
+
+        invocation_id: bytes
+        name: str
+        result: Result | None
+
 _CompletionNotificationFields: TypeAlias = Literal["command", "result"]
 
 class CompletionNotification(Message[_CompletionNotificationFields]):
@@ -978,7 +1020,144 @@ class SignalNotification(Message[_SignalNotificationFields]):
         target: Oneof[Literal["awakeable"], int] | Oneof[Literal["name"], str] | None
         result: Result | None
 
-_AwaitFields: TypeAlias = Literal["combinator", "commands", "awakeables", "signals", "children"]
+_CancelledNotificationFields: TypeAlias = Literal["code", "message"]
+
+class CancelledNotification(Message[_CancelledNotificationFields]):
+    """
+    Somebody wants the invocation to end. What the handler awaits next, or awaits now, fails with this; the calls it
+    waits for are cancelled too. It is told each time somebody asks.
+
+    ```proto
+    message restate.protocol.v1.CancelledNotification
+    ```
+
+    Attributes:
+        code:
+            A gRPC status code: CANCELLED, or DEADLINE_EXCEEDED where the execution timeout passed.
+
+            ```proto
+            uint32 code = 1;
+            ```
+        message:
+            ```proto
+            string message = 2;
+            ```
+    """
+
+    __slots__ = ("code", "message")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            code: int = 0,
+            message: str = "",
+        ) -> None:
+            pass
+
+        code: int
+        message: str
+
+_RunFailedNotificationFields: TypeAlias = Literal["command", "failures", "failure", "first_try_at_ms", "retry_at_ms"]
+
+class RunFailedNotification(Message[_RunFailedNotificationFields]):
+    """
+    The function of a run failed and will be tried again. Counted before the next try, so no crash loses a count.
+
+    ```proto
+    message restate.protocol.v1.RunFailedNotification
+    ```
+
+    Attributes:
+        command:
+            ```proto
+            uint32 command = 1;
+            ```
+        failures:
+            How often it failed so far, this time included.
+
+            ```proto
+            uint32 failures = 2;
+            ```
+        failure:
+            ```proto
+            optional restate.protocol.v1.Failure failure = 3;
+            ```
+        first_try_at_ms:
+            When the first try began, milliseconds since the Unix epoch: maximum durations are counted from here.
+
+            ```proto
+            uint64 first_try_at_ms = 4;
+            ```
+        retry_at_ms:
+            Not tried again before this, milliseconds since the Unix epoch.
+
+            ```proto
+            uint64 retry_at_ms = 5;
+            ```
+    """
+
+    __slots__ = ("command", "failures", "failure", "first_try_at_ms", "retry_at_ms")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            command: int = 0,
+            failures: int = 0,
+            failure: Failure | None = None,
+            first_try_at_ms: int = 0,
+            retry_at_ms: int = 0,
+        ) -> None:
+            pass
+
+        command: int
+        failures: int
+        failure: Failure | None
+        first_try_at_ms: int
+        retry_at_ms: int
+
+_RunDueNotificationFields: TypeAlias = Literal["command", "failures"]
+
+class RunDueNotification(Message[_RunDueNotificationFields]):
+    """
+    The wait after a failed run is over: try again. Only for waits that the runtime was asked to time.
+
+    ```proto
+    message restate.protocol.v1.RunDueNotification
+    ```
+
+    Attributes:
+        command:
+            ```proto
+            uint32 command = 1;
+            ```
+        failures:
+            The failures at the time, to tell which wait is over.
+
+            ```proto
+            uint32 failures = 2;
+            ```
+    """
+
+    __slots__ = ("command", "failures")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            command: int = 0,
+            failures: int = 0,
+        ) -> None:
+            pass
+
+        command: int
+        failures: int
+
+_AwaitFields: TypeAlias = Literal["combinator", "commands", "awakeables", "signals", "children", "later_signals"]
 
 class Await(Message[_AwaitFields]):
     """
@@ -1006,6 +1185,8 @@ class Await(Message[_AwaitFields]):
             repeated uint32 awakeables = 3 [packed = true];
             ```
         signals:
+            Names of signals: the first of each.
+
             ```proto
             repeated string signals = 4;
             ```
@@ -1013,9 +1194,15 @@ class Await(Message[_AwaitFields]):
             ```proto
             repeated restate.protocol.v1.Await children = 5;
             ```
+        later_signals:
+            Signals that are not the first of their name.
+
+            ```proto
+            repeated restate.protocol.v1.NumberedSignal later_signals = 6;
+            ```
     """
 
-    __slots__ = ("combinator", "commands", "awakeables", "signals", "children")
+    __slots__ = ("combinator", "commands", "awakeables", "signals", "children", "later_signals")
 
     if TYPE_CHECKING:
 
@@ -1027,6 +1214,7 @@ class Await(Message[_AwaitFields]):
             awakeables: list[int] | None = None,
             signals: list[str] | None = None,
             children: list[Await] | None = None,
+            later_signals: list[NumberedSignal] | None = None,
         ) -> None:
             pass
 
@@ -1035,6 +1223,7 @@ class Await(Message[_AwaitFields]):
         awakeables: list[int]
         signals: list[str]
         children: list[Await]
+        later_signals: list[NumberedSignal]
 
     class Combinator(Enum):
         """
@@ -1066,9 +1255,45 @@ class Await(Message[_AwaitFields]):
         FIRST_SUCCEEDED_OR_ALL_FAILED = 2
         ALL_SUCCEEDED_OR_FIRST_FAILED = 3
 
+_NumberedSignalFields: TypeAlias = Literal["name", "number"]
+
+class NumberedSignal(Message[_NumberedSignalFields]):
+    """
+    Signal number `number` of a name, counted from 1 in the order in which they came.
+
+    ```proto
+    message restate.protocol.v1.NumberedSignal
+    ```
+
+    Attributes:
+        name:
+            ```proto
+            string name = 1;
+            ```
+        number:
+            ```proto
+            uint32 number = 2;
+            ```
+    """
+
+    __slots__ = ("name", "number")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str = "",
+            number: int = 0,
+        ) -> None:
+            pass
+
+        name: str
+        number: int
+
 
 _DESC = file_desc(
-    b'\n!restate/protocol/v1/journal.proto\x12\x13restate.protocol.v1"\x8d\x0b\n\x05Entry\x129\n\x05input\x18\x01 \x01(\x0b2!.restate.protocol.v1.InputCommandH\x00R\x05input\x12<\n\x06output\x18\x02 \x01(\x0b2".restate.protocol.v1.OutputCommandH\x00R\x06output\x123\n\x03run\x18\x03 \x01(\x0b2\x1f.restate.protocol.v1.RunCommandH\x00R\x03run\x129\n\x05sleep\x18\x04 \x01(\x0b2!.restate.protocol.v1.SleepCommandH\x00R\x05sleep\x126\n\x04call\x18\x05 \x01(\x0b2 .restate.protocol.v1.CallCommandH\x00R\x04call\x126\n\x04send\x18\x06 \x01(\x0b2 .restate.protocol.v1.SendCommandH\x00R\x04send\x12E\n\tawakeable\x18\x07 \x01(\x0b2%.restate.protocol.v1.AwakeableCommandH\x00R\tawakeable\x12^\n\x12complete_awakeable\x18\x08 \x01(\x0b2-.restate.protocol.v1.CompleteAwakeableCommandH\x00R\x11completeAwakeable\x12C\n\tget_state\x18\t \x01(\x0b2$.restate.protocol.v1.GetStateCommandH\x00R\x08getState\x12C\n\tset_state\x18\n \x01(\x0b2$.restate.protocol.v1.SetStateCommandH\x00R\x08setState\x12I\n\x0bclear_state\x18\x0b \x01(\x0b2&.restate.protocol.v1.ClearStateCommandH\x00R\nclearState\x12S\n\x0fclear_all_state\x18\x0c \x01(\x0b2).restate.protocol.v1.ClearAllStateCommandH\x00R\rclearAllState\x12P\n\x0eget_state_keys\x18\r \x01(\x0b2(.restate.protocol.v1.GetStateKeysCommandH\x00R\x0cgetStateKeys\x12I\n\x0bget_promise\x18\x0e \x01(\x0b2&.restate.protocol.v1.GetPromiseCommandH\x00R\ngetPromise\x12L\n\x0cpeek_promise\x18\x0f \x01(\x0b2\'.restate.protocol.v1.PeekPromiseCommandH\x00R\x0bpeekPromise\x12X\n\x10complete_promise\x18\x10 \x01(\x0b2+.restate.protocol.v1.CompletePromiseCommandH\x00R\x0fcompletePromise\x12<\n\x06attach\x18\x11 \x01(\x0b2".restate.protocol.v1.AttachCommandH\x00R\x06attach\x12<\n\x06cancel\x18\x12 \x01(\x0b2".restate.protocol.v1.CancelCommandH\x00R\x06cancel\x12M\n\ncompletion\x18d \x01(\x0b2+.restate.protocol.v1.CompletionNotificationH\x00R\ncompletion\x12A\n\x06signal\x18e \x01(\x0b2\'.restate.protocol.v1.SignalNotificationH\x00R\x06signalB\x07\n\x05entry"/\n\x05Value\x12\x12\n\x04data\x18\x01 \x01(\x0cR\x04data\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type"\xf5\x01\n\x07Failure\x12\x12\n\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x1f\n\x0bdetail_type\x18\x03 \x01(\tR\ndetailType\x12\x16\n\x06detail\x18\x04 \x01(\x0cR\x06detail\x12F\n\x08metadata\x18\x05 \x03(\x0b2*.restate.protocol.v1.Failure.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x06\n\x04Void"\xb1\x01\n\x06Result\x122\n\x05value\x18\x01 \x01(\x0b2\x1a.restate.protocol.v1.ValueH\x00R\x05value\x128\n\x07failure\x18\x02 \x01(\x0b2\x1c.restate.protocol.v1.FailureH\x00R\x07failure\x12/\n\x04void\x18\x03 \x01(\x0b2\x19.restate.protocol.v1.VoidH\x00R\x04voidB\x08\n\x06result"2\n\x06Header\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05value\x18\x02 \x01(\x0cR\x05value"_\n\x0cInputCommand\x12\x18\n\x07payload\x18\x01 \x01(\x0cR\x07payload\x125\n\x07headers\x18\x02 \x03(\x0b2\x1b.restate.protocol.v1.HeaderR\x07headers"D\n\rOutputCommand\x123\n\x06result\x18\x01 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"v\n\nRunCommand\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x123\n\x06result\x18\x02 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result\x12\x1f\n\x0bduration_ms\x18\x03 \x01(\rR\ndurationMs"@\n\x0cSleepCommand\x12\x1c\n\nwake_at_ms\x18\x01 \x01(\x04R\x08wakeAtMs\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name"\xff\x01\n\x0bCallCommand\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x02 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x03 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x18\n\x07payload\x18\x04 \x01(\x0cR\x07payload\x12\'\n\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\x125\n\x07headers\x18\x06 \x03(\x0b2\x1b.restate.protocol.v1.HeaderR\x07headers\x12#\n\rinvocation_id\x18\x07 \x01(\x0cR\x0cinvocationIdB\x06\n\x04_key"\xa3\x02\n\x0bSendCommand\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x02 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x03 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x18\n\x07payload\x18\x04 \x01(\x0cR\x07payload\x12\'\n\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\x125\n\x07headers\x18\x06 \x03(\x0b2\x1b.restate.protocol.v1.HeaderR\x07headers\x12#\n\rinvocation_id\x18\x07 \x01(\x0cR\x0cinvocationId\x12"\n\rexecute_at_ms\x18\x08 \x01(\x04R\x0bexecuteAtMsB\x06\n\x04_key">\n\x10AwakeableCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type"r\n\x18CompleteAwakeableCommand\x12!\n\x0cawakeable_id\x18\x01 \x01(\tR\x0bawakeableId\x123\n\x06result\x18\x02 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"^\n\x0fGetStateCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number\x123\n\x06result\x18\x02 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"?\n\x0fSetStateCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number\x12\x14\n\x05value\x18\x02 \x01(\x0cR\x05value"+\n\x11ClearStateCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number"\x16\n\x14ClearAllStateCommand"I\n\x13GetStateKeysCommand\x122\n\x04keys\x18\x01 \x01(\x0b2\x1e.restate.protocol.v1.StateKeysR\x04keys"%\n\tStateKeys\x12\x18\n\x07numbers\x18\x01 \x03(\rR\x07numbers"+\n\x11GetPromiseCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number",\n\x12PeekPromiseCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number"e\n\x16CompletePromiseCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number\x123\n\x06result\x18\x02 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"4\n\rAttachCommand\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId"4\n\rCancelCommand\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId"g\n\x16CompletionNotification\x12\x18\n\x07command\x18\x01 \x01(\rR\x07command\x123\n\x06result\x18\x02 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"\x89\x01\n\x12SignalNotification\x12\x1e\n\tawakeable\x18\x01 \x01(\rH\x00R\tawakeable\x12\x14\n\x04name\x18\x02 \x01(\tH\x00R\x04name\x123\n\x06result\x18\x03 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06resultB\x08\n\x06target"\xd8\x02\n\x05Await\x12E\n\ncombinator\x18\x01 \x01(\x0e2%.restate.protocol.v1.Await.CombinatorR\ncombinator\x12\x1a\n\x08commands\x18\x02 \x03(\rR\x08commands\x12\x1e\n\nawakeables\x18\x03 \x03(\rR\nawakeables\x12\x18\n\x07signals\x18\x04 \x03(\tR\x07signals\x126\n\x08children\x18\x05 \x03(\x0b2\x1a.restate.protocol.v1.AwaitR\x08children"z\n\nCombinator\x12\x13\n\x0fFIRST_COMPLETED\x10\x00\x12\x11\n\rALL_COMPLETED\x10\x01\x12!\n\x1dFIRST_SUCCEEDED_OR_ALL_FAILED\x10\x02\x12!\n\x1dALL_SUCCEEDED_OR_FIRST_FAILED\x10\x03BM\n\x18restate.grpc.protocol.v1P\x01Z/restate.grpc/gen/restate/protocol/v1;protocolv1b\x06proto3',
+    b'\n!restate/protocol/v1/journal.proto\x12\x13restate.protocol.v1"\xb5\r\n\x05Entry\x129\n\x05input\x18\x01 \x01(\x0b2!.restate.protocol.v1.InputCommandH\x00R\x05input\x12<\n\x06output\x18\x02 \x01(\x0b2".restate.protocol.v1.OutputCommandH\x00R\x06output\x123\n\x03run\x18\x03 \x01(\x0b2\x1f.restate.protocol.v1.RunCommandH\x00R\x03run\x129\n\x05sleep\x18\x04 \x01(\x0b2!.restate.protocol.v1.SleepCommandH\x00R\x05sleep\x126\n\x04call\x18\x05 \x01(\x0b2 .restate.protocol.v1.CallCommandH\x00R\x04call\x126\n\x04send\x18\x06 \x01(\x0b2 .restate.protocol.v1.SendCommandH\x00R\x04send\x12E\n\tawakeable\x18\x07 \x01(\x0b2%.restate.protocol.v1.AwakeableCommandH\x00R\tawakeable\x12^\n\x12complete_awakeable\x18\x08 \x01(\x0b2-.restate.protocol.v1.CompleteAwakeableCommandH\x00R\x11completeAwakeable\x12C\n\tget_state\x18\t \x01(\x0b2$.restate.protocol.v1.GetStateCommandH\x00R\x08getState\x12C\n\tset_state\x18\n \x01(\x0b2$.restate.protocol.v1.SetStateCommandH\x00R\x08setState\x12I\n\x0bclear_state\x18\x0b \x01(\x0b2&.restate.protocol.v1.ClearStateCommandH\x00R\nclearState\x12S\n\x0fclear_all_state\x18\x0c \x01(\x0b2).restate.protocol.v1.ClearAllStateCommandH\x00R\rclearAllState\x12P\n\x0eget_state_keys\x18\r \x01(\x0b2(.restate.protocol.v1.GetStateKeysCommandH\x00R\x0cgetStateKeys\x12I\n\x0bget_promise\x18\x0e \x01(\x0b2&.restate.protocol.v1.GetPromiseCommandH\x00R\ngetPromise\x12L\n\x0cpeek_promise\x18\x0f \x01(\x0b2\'.restate.protocol.v1.PeekPromiseCommandH\x00R\x0bpeekPromise\x12X\n\x10complete_promise\x18\x10 \x01(\x0b2+.restate.protocol.v1.CompletePromiseCommandH\x00R\x0fcompletePromise\x12<\n\x06attach\x18\x11 \x01(\x0b2".restate.protocol.v1.AttachCommandH\x00R\x06attach\x12<\n\x06cancel\x18\x12 \x01(\x0b2".restate.protocol.v1.CancelCommandH\x00R\x06cancel\x12I\n\x0bsend_signal\x18\x13 \x01(\x0b2&.restate.protocol.v1.SendSignalCommandH\x00R\nsendSignal\x12M\n\ncompletion\x18d \x01(\x0b2+.restate.protocol.v1.CompletionNotificationH\x00R\ncompletion\x12A\n\x06signal\x18e \x01(\x0b2\'.restate.protocol.v1.SignalNotificationH\x00R\x06signal\x12J\n\tcancelled\x18f \x01(\x0b2*.restate.protocol.v1.CancelledNotificationH\x00R\tcancelled\x12K\n\nrun_failed\x18g \x01(\x0b2*.restate.protocol.v1.RunFailedNotificationH\x00R\trunFailed\x12B\n\x07run_due\x18h \x01(\x0b2\'.restate.protocol.v1.RunDueNotificationH\x00R\x06runDueB\x07\n\x05entry"/\n\x05Value\x12\x12\n\x04data\x18\x01 \x01(\x0cR\x04data\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type"\xf5\x01\n\x07Failure\x12\x12\n\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x1f\n\x0bdetail_type\x18\x03 \x01(\tR\ndetailType\x12\x16\n\x06detail\x18\x04 \x01(\x0cR\x06detail\x12F\n\x08metadata\x18\x05 \x03(\x0b2*.restate.protocol.v1.Failure.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x06\n\x04Void"\xb1\x01\n\x06Result\x122\n\x05value\x18\x01 \x01(\x0b2\x1a.restate.protocol.v1.ValueH\x00R\x05value\x128\n\x07failure\x18\x02 \x01(\x0b2\x1c.restate.protocol.v1.FailureH\x00R\x07failure\x12/\n\x04void\x18\x03 \x01(\x0b2\x19.restate.protocol.v1.VoidH\x00R\x04voidB\x08\n\x06result"2\n\x06Header\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05value\x18\x02 \x01(\x0cR\x05value"_\n\x0cInputCommand\x12\x18\n\x07payload\x18\x01 \x01(\x0cR\x07payload\x125\n\x07headers\x18\x02 \x03(\x0b2\x1b.restate.protocol.v1.HeaderR\x07headers"D\n\rOutputCommand\x123\n\x06result\x18\x01 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"v\n\nRunCommand\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x123\n\x06result\x18\x02 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result\x12\x1f\n\x0bduration_ms\x18\x03 \x01(\rR\ndurationMs"@\n\x0cSleepCommand\x12\x1c\n\nwake_at_ms\x18\x01 \x01(\x04R\x08wakeAtMs\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name"\xff\x01\n\x0bCallCommand\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x02 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x03 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x18\n\x07payload\x18\x04 \x01(\x0cR\x07payload\x12\'\n\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\x125\n\x07headers\x18\x06 \x03(\x0b2\x1b.restate.protocol.v1.HeaderR\x07headers\x12#\n\rinvocation_id\x18\x07 \x01(\x0cR\x0cinvocationIdB\x06\n\x04_key"\xa3\x02\n\x0bSendCommand\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x02 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x03 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x18\n\x07payload\x18\x04 \x01(\x0cR\x07payload\x12\'\n\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\x125\n\x07headers\x18\x06 \x03(\x0b2\x1b.restate.protocol.v1.HeaderR\x07headers\x12#\n\rinvocation_id\x18\x07 \x01(\x0cR\x0cinvocationId\x12"\n\rexecute_at_ms\x18\x08 \x01(\x04R\x0bexecuteAtMsB\x06\n\x04_key">\n\x10AwakeableCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type"r\n\x18CompleteAwakeableCommand\x12!\n\x0cawakeable_id\x18\x01 \x01(\tR\x0bawakeableId\x123\n\x06result\x18\x02 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"^\n\x0fGetStateCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number\x123\n\x06result\x18\x02 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"?\n\x0fSetStateCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number\x12\x14\n\x05value\x18\x02 \x01(\x0cR\x05value"+\n\x11ClearStateCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number"\x16\n\x14ClearAllStateCommand"I\n\x13GetStateKeysCommand\x122\n\x04keys\x18\x01 \x01(\x0b2\x1e.restate.protocol.v1.StateKeysR\x04keys"%\n\tStateKeys\x12\x18\n\x07numbers\x18\x01 \x03(\rR\x07numbers"+\n\x11GetPromiseCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number",\n\x12PeekPromiseCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number"e\n\x16CompletePromiseCommand\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number\x123\n\x06result\x18\x02 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"4\n\rAttachCommand\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId"4\n\rCancelCommand\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId"\x81\x01\n\x11SendSignalCommand\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x123\n\x06result\x18\x03 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"g\n\x16CompletionNotification\x12\x18\n\x07command\x18\x01 \x01(\rR\x07command\x123\n\x06result\x18\x02 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"\x89\x01\n\x12SignalNotification\x12\x1e\n\tawakeable\x18\x01 \x01(\rH\x00R\tawakeable\x12\x14\n\x04name\x18\x02 \x01(\tH\x00R\x04name\x123\n\x06result\x18\x03 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06resultB\x08\n\x06target"E\n\x15CancelledNotification\x12\x12\n\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message"\xcc\x01\n\x15RunFailedNotification\x12\x18\n\x07command\x18\x01 \x01(\rR\x07command\x12\x1a\n\x08failures\x18\x02 \x01(\rR\x08failures\x126\n\x07failure\x18\x03 \x01(\x0b2\x1c.restate.protocol.v1.FailureR\x07failure\x12%\n\x0ffirst_try_at_ms\x18\x04 \x01(\x04R\x0cfirstTryAtMs\x12\x1e\n\x0bretry_at_ms\x18\x05 \x01(\x04R\tretryAtMs"J\n\x12RunDueNotification\x12\x18\n\x07command\x18\x01 \x01(\rR\x07command\x12\x1a\n\x08failures\x18\x02 \x01(\rR\x08failures"\xa2\x03\n\x05Await\x12E\n\ncombinator\x18\x01 \x01(\x0e2%.restate.protocol.v1.Await.CombinatorR\ncombinator\x12\x1a\n\x08commands\x18\x02 \x03(\rR\x08commands\x12\x1e\n\nawakeables\x18\x03 \x03(\rR\nawakeables\x12\x18\n\x07signals\x18\x04 \x03(\tR\x07signals\x126\n\x08children\x18\x05 \x03(\x0b2\x1a.restate.protocol.v1.AwaitR\x08children\x12H\n\rlater_signals\x18\x06 \x03(\x0b2#.restate.protocol.v1.NumberedSignalR\x0claterSignals"z\n\nCombinator\x12\x13\n\x0fFIRST_COMPLETED\x10\x00\x12\x11\n\rALL_COMPLETED\x10\x01\x12!\n\x1dFIRST_SUCCEEDED_OR_ALL_FAILED\x10\x02\x12!\n\x1dALL_SUCCEEDED_OR_FIRST_FAILED\x10\x03"<\n\x0eNumberedSignal\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06number\x18\x02 \x01(\rR\x06numberBM\n\x18restate.grpc.protocol.v1P\x01Z/restate.grpc/gen/restate/protocol/v1;protocolv1b\x06proto3',
     [],
     {
         "Entry": Entry,
@@ -1096,10 +1321,15 @@ _DESC = file_desc(
         "CompletePromiseCommand": CompletePromiseCommand,
         "AttachCommand": AttachCommand,
         "CancelCommand": CancelCommand,
+        "SendSignalCommand": SendSignalCommand,
         "CompletionNotification": CompletionNotification,
         "SignalNotification": SignalNotification,
+        "CancelledNotification": CancelledNotification,
+        "RunFailedNotification": RunFailedNotification,
+        "RunDueNotification": RunDueNotification,
         "Await": Await,
         "Await.Combinator": Await.Combinator,
+        "NumberedSignal": NumberedSignal,
     },
 )
 
