@@ -11,7 +11,8 @@ batch, because it is the one write whose effect on the writes before it is known
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,15 +49,23 @@ class Statement:
     """One call into SQLite: a query of queries.sql and what it is executed with.
 
     Parameters go by position: by name, sqlite3 lets go of Python's lock once more for each.
+
+    Args:
+        entries: rows of journal entries that follow the first row of a batch.
     """
 
     query: str
     parameters: tuple[Any, ...]
+    entries: int = 0
+
+    def sql(self, named: Mapping[str, str]) -> str:
+        """The text, with a row for each entry."""
+        return named[self.query] + named["and_entry"] * self.entries
 
     @property
     def size(self) -> int:
         """About how many bytes it carries."""
-        return sum(len(value) for value in self.parameters if isinstance(value, bytes))
+        return sum(len(value) for value in self.parameters if isinstance(value, bytes | bytearray))
 
 
 def statements(writes: Sequence[Write]) -> list[Statement]:
@@ -128,7 +137,7 @@ class Batch:
         self._created: dict[bytes, Creation] = {}
         self._saved: dict[bytes, Invocation] = {}
         self._touched: set[bytes] = set()
-        self._entries: list[str] = []
+        self._entries: list[Any] = []  # four parameters for each
         self._attempts: list[str] = []
         self._timers: dict[Timer, bool] = {}
         self._state: dict[tuple[str, str], StateChange] = {}
@@ -154,11 +163,9 @@ class Batch:
             creation.last = record
 
     def append(self, write: AppendEntry) -> None:
-        parts = self._parts
         self._touched.add(write.invocation_id)
-        self._entries.append(
-            f"{parts.id(write.invocation_id)}{BASE + write.index}{BASE + write.at_ms}{parts.blob(write.entry)}"
-        )
+        # sqlite3 binds a bytearray as it is; for bytes it first looks for an adapter.
+        self._entries += (bytearray(write.invocation_id), write.index, write.at_ms, bytearray(write.entry))
 
     def attempt(self, write: RecordAttempt) -> None:
         attempt, parts = write.attempt, self._parts
@@ -228,9 +235,12 @@ class Batch:
         if self._purged:
             yield self._purge_statement()
         rows = self._rows()
+        first: tuple[Any, ...] = _NO_ROWS
         if any(rows):
             packs = [packed(found, slots) for found, slots in zip(rows, SLOTS.values(), strict=True)]
-            yield Statement("apply_batch", (self._parts.joined(), *packs))
+            first = (self._parts.joined(), *packs)
+        if any(rows) or self._entries:
+            yield from _with_entries(first, self._entries)
         yield from self._rare
 
     def _purge_statement(self) -> Statement:
@@ -244,7 +254,6 @@ class Batch:
         return (
             [self._create_row(creation) for creation in self._created.values()],
             [parts.id(record.id) + self._changing(record) for record in self._saved.values()],
-            self._entries,
             self._attempts,
             [self._timer_row(timer) for timer, put in self._timers.items() if not put],
             [self._timer_row(timer) for timer, put in self._timers.items() if put],
@@ -304,7 +313,6 @@ class Batch:
 SLOTS = {
     "creates": 39,
     "saves": 18,
-    "entries": 5,
     "attempts": 10,
     "delete_timers": 4,
     "put_timers": 4,
@@ -314,6 +322,22 @@ SLOTS = {
     "remove_waiters": 1,
     "add_waiters": 3,
 }
+
+_NO_ROWS = (None,) * (len(SLOTS) + 1)
+
+#: Numbers of entry rows that a statement may have: few, so that SQLite keeps them all prepared.
+_ENTRY_ROWS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+
+
+def _with_entries(first: tuple[Any, ...], entries: list[Any]) -> Iterator[Statement]:
+    """The first row of a batch with its entries; more statements where one cannot hold them all."""
+    most = _ENTRY_ROWS[-1] * 4
+    for begin in range(0, max(len(entries), 1), most):
+        some = entries[begin : begin + most]
+        rows = _ENTRY_ROWS[bisect_left(_ENTRY_ROWS, len(some) // 4)]
+        padding = (None,) * (rows * 4 - len(some))
+        yield Statement("apply_batch", (*(_NO_ROWS if begin else first), *some, *padding), rows)
+
 
 #: By type, because a chain of isinstance checks would cost more than the rest for the last of them.
 _TAKE: dict[type[Any], Callable[[Batch, Any], None]] = {

@@ -29,6 +29,7 @@ _CHECK_WHOLE_BYTES = 16 * 1024 * 1024
 _VIEWS = (
     "create_batch",
     "create_invocations_trigger",
+    "create_entries_trigger",
     "create_timers_trigger",
     "create_state_trigger",
     "create_waiters_trigger",

@@ -4,6 +4,9 @@
 -- fsync and all, is one call into SQLite, which holds Python's lock neither while it works nor while it waits.
 -- Row by row it would ask for that lock back after every row, and wait each time for the busy event loop.
 --
+-- The first row is the batch; each further row is a journal entry, in columns of its own, because entries are what
+-- commits hold most of and SQLite reads parameters faster than digits.
+--
 -- What a batch holds (`parts.py` writes it): `data` is the bytes of all texts and blobs, one after another. Each other
 -- column is NULL or the rows for one statement. A row is slots of 19 digits: a number takes one; a text or a blob
 -- takes two, where in `data` it begins and how long it is; an invocation id takes one, as its length is known.
@@ -51,15 +54,17 @@ next_retry_ms, awaiting, last_failure, completed_ms, result, expires_ms
 -- name: create_batch
 CREATE TEMP VIEW batch AS
 SELECT
-    NULL AS data, NULL AS creates, NULL AS saves, NULL AS entries, NULL AS attempts,
+    NULL AS data, NULL AS creates, NULL AS saves, NULL AS attempts,
     NULL AS delete_timers, NULL AS put_timers, NULL AS clear_state, NULL AS delete_state, NULL AS put_state,
-    NULL AS remove_waiters, NULL AS add_waiters
+    NULL AS remove_waiters, NULL AS add_waiters,
+    NULL AS invocation_id, NULL AS idx, NULL AS at_ms, NULL AS entry
 
--- Four triggers, so that what a commit does not touch costs nothing. They work on different tables: it does not matter
+-- Five triggers, so that what a commit does not touch costs nothing. They work on different tables: it does not matter
 -- which SQLite runs first.
 
 -- name: create_invocations_trigger
 CREATE TEMP TRIGGER apply_invocations INSTEAD OF INSERT ON batch
+WHEN NEW.creates IS NOT NULL OR NEW.saves IS NOT NULL OR NEW.attempts IS NOT NULL
 BEGIN
     INSERT INTO invocations (
         id, service, handler,
@@ -102,14 +107,6 @@ BEGIN
 
     SELECT RAISE(ABORT, 'unknown invocation saved') WHERE changes() <> length(NEW.saves) / (19 * 18);
 
-    INSERT INTO journal (invocation, idx, at_ms, entry)
-    SELECT
-        (SELECT seq FROM invocations WHERE id = @id(entries, 0)),
-        @int(entries, 1),
-        @int(entries, 2),
-        @blob(entries, 3)
-    FROM @rows(entries, 5);
-
     INSERT INTO attempts (invocation, epoch, started_ms, ended_ms, outcome, deployment_id, failure)
     SELECT
         (SELECT seq FROM invocations WHERE id = @id(attempts, 0)),
@@ -120,6 +117,16 @@ BEGIN
         @text(attempts, 6),
         @optional_blob(attempts, 8)
     FROM @rows(attempts, 10);
+END
+
+-- Rows are taken in order, so an invocation that the first row creates is there.
+
+-- name: create_entries_trigger
+CREATE TEMP TRIGGER apply_entries INSTEAD OF INSERT ON batch
+WHEN NEW.entry IS NOT NULL
+BEGIN
+    INSERT INTO journal (invocation, idx, at_ms, entry)
+    VALUES ((SELECT seq FROM invocations WHERE id = NEW.invocation_id), NEW.idx, NEW.at_ms, NEW.entry);
 END
 
 -- name: create_timers_trigger
@@ -165,7 +172,12 @@ BEGIN
 END
 
 -- name: apply_batch
-INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL)
+
+-- Follows apply_batch once for each entry. One of NULLs does nothing.
+
+-- name: and_entry
+, (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ?, ?, ?, ?)
 
 -- Purges come first in their transaction.
 

@@ -124,11 +124,11 @@ class Writer:
         execute, named = self._connection.execute, queries()
         if len(statements) == 1:
             # A statement alone is a transaction.
-            execute(named[statements[0].query], statements[0].parameters)
+            execute(statements[0].sql(named), statements[0].parameters)
             return
         execute("BEGIN IMMEDIATE")
         for statement in statements:
-            execute(named[statement.query], statement.parameters)
+            execute(statement.sql(named), statement.parameters)
         execute("COMMIT")
 
     def _roll_back(self) -> None:
