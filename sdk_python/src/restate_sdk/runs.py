@@ -27,7 +27,7 @@ from .failures import error_of, failure_of, known_errors
 from .futures import Waitable
 from .retry import RetryPolicy, Tries
 from .vm.awaiting import Tree
-from .vm.machine import too_long
+from .vm.commands import too_long
 
 T_co = TypeVar("T_co", covariant=True)
 

@@ -31,7 +31,8 @@ from . import driver
 from .attempt import Attempt
 from .compare import compare_payloads
 from .services import BoundHandler, Deployment
-from .vm.machine import DEFAULT_MAX_VALUE_BYTES, Machine
+from .vm.commands import DEFAULT_MAX_VALUE_BYTES
+from .vm.machine import Machine
 
 #: Attempts that one session takes at once.
 CREDITS = 1024
