@@ -4,6 +4,9 @@ Runtime and endpoint are processes of their own, on a fresh SQLite file with the
 anything is acknowledged). Load comes from h2load (Debian package nghttp2-client), which speaks gRPC with a prepared
 body. Figures are medians over interleaved rounds; CPU is user and system time of each process during the round. A
 round counts only if the database has as many successful invocations more as were called.
+
+In the same rounds runs `bare.py`, the same shape without any rules: `of bare` is our rate as a share of its rate, and
+means more than the rates themselves on a machine whose speed drifts.
 """
 
 from __future__ import annotations
@@ -20,12 +23,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tests.e2e.processes import Process, free_port, listens, wait_for
 
 HERE = Path(__file__).parent
+DATABASE = "restate.db"
 TICKS = os.sysconf("SC_CLK_TCK")
 TEXT = "fifty bytes of payload, as a small request has them"
 
@@ -38,7 +42,7 @@ class Work:
     path: str
     body: bytes
     steps: int
-    calls_per_caller: int
+    floor: bool  # whether bare.py does it too
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Figure:
     cpu_runtime_us: float
     cpu_endpoint_us: float
     cpu_load_us: float
+    of_bare: float = float("nan")
 
 
 def works() -> list[Work]:
@@ -63,15 +68,15 @@ def works() -> list[Work]:
     steps = b"\x08\x0a\x12" + bytes([len(text)]) + text
     add = b"\x0a\x03one\x10\x01"
     return [
-        Work("W1 echo", "/load.v1.Load/Echo", echo, 0, 0),
-        Work("W2 ten steps", "/load.v1.Load/Steps", steps, 10, 0),
-        Work("W3 counter, one key", "/load.v1.Counter/Add", add, 0, 0),
+        Work("W1 echo", "/load.v1.Load/Echo", echo, 0, True),
+        Work("W2 ten steps", "/load.v1.Load/Steps", steps, 10, True),
+        Work("W3 counter, one key", "/load.v1.Counter/Add", add, 0, False),
     ]
 
 
 @dataclass
 class Rig:
-    """A runtime and an endpoint."""
+    """A runtime and an endpoint, with their database in the folder."""
 
     folder: Path
     runtime: Process
@@ -84,7 +89,7 @@ class Rig:
 
     def completed(self) -> int:
         """How many invocations have completed."""
-        with sqlite3.connect(f"file:{self.folder / 'restate.db'}?mode=ro", uri=True) as db:
+        with sqlite3.connect(f"file:{self.folder / DATABASE}?mode=ro", uri=True) as db:
             (count,) = db.execute("SELECT count(*) FROM invocations WHERE status = 'completed'").fetchone()
         return int(count)
 
@@ -99,10 +104,30 @@ def _script(name: str) -> str:
 
 
 @contextmanager
+def started(runtime: Process, endpoint: Process, ports: list[int]) -> Iterator[None]:
+    """Both processes, listening; gone at the end, with their folder."""
+    try:
+        for process, port in zip((endpoint, runtime, runtime), ports, strict=False):
+            if process.popen is None:
+                process.start()
+            wait_for(lambda p=process, n=port: listens(n) or not p.alive(), "a process to listen")  # type: ignore[misc]
+            assert process.alive(), process.log.read_text()
+        yield
+    finally:
+        for process in (runtime, endpoint):
+            if process.popen is not None:
+                process.kill()
+        shutil.rmtree(runtime.folder, ignore_errors=True)
+
+
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="bench-", dir=os.environ.get("BENCH_DIR")))
+
+
+@contextmanager
 def rig() -> Iterator[Rig]:
-    """Both processes, registered; gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=os.environ.get("BENCH_DIR")))
-    ingress, admin, service = free_port(), free_port(), free_port()
+    """The runtime and an endpoint, registered."""
+    folder, ingress, admin, service = _folder(), free_port(), free_port(), free_port()
     env = {
         "RESTATE_INGRESS_GRPC_PORT": str(ingress),
         "RESTATE_INGRESS_HTTP_PORT": "0",
@@ -111,22 +136,24 @@ def rig() -> Iterator[Rig]:
     }
     protos = HERE / "protos"
     subprocess.run([_script("restate-codegen"), "generate", str(protos), "--out", "gen"], cwd=folder, check=True)
-    runtime = Process([_script("restate-runtime"), "start", "--db", "restate.db"], folder, folder / "runtime.log", env)
+    runtime = Process([_script("restate-runtime"), "start", "--db", DATABASE], folder, folder / "runtime.log", env)
     endpoint = Process([sys.executable, str(HERE / "app.py"), str(service)], folder, folder / "endpoint.log")
-    try:
-        runtime.start()
-        endpoint.start()
-        for process, port in ((runtime, ingress), (runtime, admin), (endpoint, service)):
-            wait_for(lambda p=process, n=port: listens(n) or not p.alive(), "a process to listen")  # type: ignore[misc]
-            assert process.alive(), process.log.read_text()
+    with started(runtime, endpoint, [service, ingress, admin]):
         register = ["--admin", f"127.0.0.1:{admin}", "deployments", "register", f"127.0.0.1:{service}"]
         subprocess.run([_script("restate-cli"), *register], check=True, stdout=subprocess.DEVNULL)
         yield Rig(folder, runtime, endpoint, ingress)
-    finally:
-        for process in (runtime, endpoint):
-            if process.popen is not None:
-                process.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def bare_rig() -> Iterator[Rig]:
+    """The floor."""
+    folder, ingress, service = _folder(), free_port(), free_port()
+    program = [sys.executable, str(HERE / "bare.py")]
+    runtime_args = ["runtime", str(ingress), str(service), DATABASE]
+    runtime = Process([*program, *runtime_args], folder, folder / "runtime.log")
+    endpoint = Process([*program, "endpoint", str(service)], folder, folder / "endpoint.log")
+    with started(runtime, endpoint, [service, ingress]):
+        yield Rig(folder, runtime, endpoint, ingress)
 
 
 def measure(one: Rig, work: Work, callers: int, calls: int) -> Figure:
@@ -178,20 +205,41 @@ def _ms(text: str) -> float:
 def medians(figures: list[Figure]) -> Figure:
     """The median of each figure over the rounds."""
     rows = [asdict(one) for one in figures]
-    names = [name for name, value in rows[0].items() if isinstance(value, float)]
+    names = [name for name, value in rows[0].items() if isinstance(value, float) and name != "of_bare"]
     return Figure(**{**rows[0], **{name: statistics.median(row[name] for row in rows) for name in names}})
 
 
 def report(figures: list[Figure]) -> str:
     """The table."""
-    head = f"{'work':22} {'callers':>7} {'calls/s':>9} {'steps/s':>9} {'mean ms':>8}   CPU us per call: "
+    head = f"{'work':22} {'callers':>7} {'calls/s':>9} {'steps/s':>9} {'mean ms':>8} {'of bare':>8}   CPU us per call: "
     lines = [head + f"{'runtime':>8} {'endpoint':>8} {'load':>6}"]
     for one in figures:
         lines.append(
             f"{one.work:22} {one.callers:>7} {one.rate:>9.0f} {one.steps_rate:>9.0f} {one.mean_ms:>8.2f}"
-            f"{'':20}{one.cpu_runtime_us:>8.0f} {one.cpu_endpoint_us:>8.0f} {one.cpu_load_us:>6.0f}"
+            f" {one.of_bare:>8.2f}{'':20}{one.cpu_runtime_us:>8.0f} {one.cpu_endpoint_us:>8.0f} {one.cpu_load_us:>6.0f}"
         )
     return "\n".join(lines)
+
+
+def compared(cases: list[tuple[Work, int, int]], rounds: int) -> list[Figure]:
+    """Medians of all rounds: ours, with their share of the floor's where it knows the work."""
+    ours: dict[tuple[str, int], list[Figure]] = {}
+    floor: dict[tuple[str, int], list[Figure]] = {}
+    with rig() as one, bare_rig() as bare:
+        for number in range(rounds + 1):
+            print(f"round {number} of {rounds} …" if number else "warming up …", file=sys.stderr)
+            for work, callers, calls in cases:
+                for some, where in ((ours, one), (floor, bare)):
+                    if where is bare and not work.floor:
+                        continue
+                    figure = measure(where, work, callers, calls if number else max(callers, calls // 4))
+                    if number:
+                        some.setdefault((work.name, callers), []).append(figure)
+    return [_share(medians(figures), floor.get(place)) for place, figures in ours.items()]
+
+
+def _share(figure: Figure, floor: list[Figure] | None) -> Figure:
+    return replace(figure, of_bare=figure.rate / medians(floor).rate) if floor else figure
 
 
 def main() -> None:
@@ -211,15 +259,7 @@ def main() -> None:
         if args.only in work.name
         for callers in args.callers.split(",")
     ]
-    rounds: dict[tuple[str, int], list[Figure]] = {}
-    with rig() as one:
-        for work, callers, calls in cases:
-            measure(one, work, callers, max(callers, calls // 4))  # warm
-        for number in range(args.rounds):
-            print(f"round {number + 1} of {args.rounds} …", file=sys.stderr)
-            for work, callers, calls in cases:
-                rounds.setdefault((work.name, callers), []).append(measure(one, work, callers, calls))
-    figures = [medians(one) for one in rounds.values()]
+    figures = compared(cases, args.rounds)
     print(report(figures))
     if args.json is not None:
         args.json.write_text(json.dumps([asdict(one) for one in figures], indent=2) + "\n")
