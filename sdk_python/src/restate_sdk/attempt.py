@@ -146,6 +146,11 @@ class Attempt:
         finally:
             self._waiter = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether the handler only waits for the runtime, and none of its functions executes."""
+        return self._blocked and not self._executing and not self.machine.over
+
     def progress(self) -> None:
         """Frames arrived: wakes the handler if what it waits for is settled."""
         if self._blocked and not self.machine.over and self.machine.poll(self._tree):

@@ -285,6 +285,12 @@ class Session:
         """Waits until no attempt is left."""
         await self._idle.wait()
 
+    @property
+    def still(self) -> bool:
+        """Whether nothing is left to send, and each attempt only waits for the runtime."""
+        waiting = all(one.attempt is not None and one.attempt.waits for one in self._running.values())
+        return waiting and not self._out
+
     def close(self, why: str) -> None:
         """Ends the session and, silently, every attempt that is left."""
         self._closed = True

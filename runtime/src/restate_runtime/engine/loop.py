@@ -83,6 +83,8 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._work = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+        self._flushing = False
         self._stopping = False
         dispatcher.on_event(self.post)
 
@@ -95,7 +97,7 @@ class Engine:
         self._flusher = self.spawn(self._flush_forever())
         await recover(self, self._store)
         await self._timers.open()
-        self.spawn(self._sweep_forever())
+        self._sweeper = self.spawn(self._sweep_forever())
 
     async def stop(self) -> None:
         """Commits what is decided, and decides nothing more."""
@@ -108,6 +110,32 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._requests.fail_all("the runtime is stopping; ask again")
+
+    async def abandon(self) -> None:
+        """Ends as a crash does: what is not committed is gone, and nobody hears of it. For tests."""
+        self._stopping = True
+        self._dispatcher.on_event(lambda event: None)
+        self._timers.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._requests.fail_all("the runtime was killed; attach once it is back")
+
+    # The clock of tests
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is left to decide, commit or read: only frames, callers and time change that."""
+        lasting = sum(task is not None for task in (self._flusher, self._sweeper))
+        return not (self._held or self._flushing or self._work.is_set() or len(self._tasks) > lasting)
+
+    def next_due_ms(self) -> int | None:
+        """When the next timer in memory is due, in milliseconds since the epoch."""
+        return self._timers.next_due_ms()
+
+    def clock_moved(self) -> None:
+        """The clock jumped: fires what is due now."""
+        self._timers.look()
 
     # Events
 
@@ -164,6 +192,7 @@ class Engine:
                     return
                 continue
             self._turn.out = Decision()
+            self._flushing = True
             batch = self.world.batch
             self.world.batch += 1
             if out.writes:
@@ -175,6 +204,7 @@ class Engine:
                 self._states.apply(out.writes)
             for effect in out.effects:
                 self._effects.perform(effect, batch)
+            self._flushing = False
             if len(self.world.promises) > PROMISES_MAX:
                 self._forget_promises(batch)
             if self._stopping:
@@ -193,8 +223,12 @@ class Engine:
     async def _sweep_forever(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY_S)
-            for invocation_id in await self._store.expired(self._clock(), SWEEP_MAX):
-                self.post(Expire(invocation_id))
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Purges what is past its retention, as far as one sweep goes."""
+        for invocation_id in await self._store.expired(self._clock(), SWEEP_MAX):
+            self.post(Expire(invocation_id))
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs something beside the loop; if it fails, the engine fails."""

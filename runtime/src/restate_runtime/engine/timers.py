@@ -73,6 +73,16 @@ class Timers:
                 self._shrink()
         self._schedule()
 
+    def next_due_ms(self) -> int | None:
+        """When the next timer in memory is due, in milliseconds since the epoch; None: there is none."""
+        return min((heap[0].due_ms for heap in (self._heap, self._retries) if heap), default=None)
+
+    def look(self) -> None:
+        """Fires what is due by the clock now; for a clock that was set."""
+        if self._wake is not None:
+            self._wake.cancel()
+        self._look()
+
     def _shrink(self) -> None:
         self._heap = heapq.nsmallest(self._limit, self._heap)
         self._horizon = self._heap[-1]
@@ -93,7 +103,7 @@ class Timers:
             self._wake = None
         if not self._heap and self._horizon is not None and self._reading is None:
             self._reading = self._spawn(self._read(self._horizon))
-        due_ms = min((heap[0].due_ms for heap in (self._heap, self._retries) if heap), default=None)
+        due_ms = self.next_due_ms()
         if due_ms is None:
             return
         delay_s = min(max(0.0, (due_ms - self._clock()) / 1000), _LOOK_EVERY_S)
