@@ -1,4 +1,4 @@
-"""Calls durable services from outside handlers: call, send, attach, complete awakeables.
+"""Calls durable services from outside handlers: call, send, attach, cancel, signal, complete awakeables.
 
 `connect` gives a connection that generated clients take; `restate_client.sync` is its blocking twin. Importing the
 package loads nothing: names load their module when they are first used, so that generated code stays light.
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .channels import Tls
     from .connection import Connection, connect
     from .errors import (
+        AlreadyCompleted,
         CallTimeout,
         ConnectionFailed,
         FieldViolation,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .handles import SendHandle, SendStatus
 
 __all__ = [
+    "AlreadyCompleted",
     "CallTimeout",
     "Connection",
     "ConnectionFailed",

@@ -108,6 +108,44 @@ class Connection(ConnectionCaller):
         """
         await self._exchange(wire.reject_awakeable(awakeable_id, message, code))
 
+    async def cancel(self, invocation_id: str, *, timeout: timedelta | None = None) -> None:  # noqa: ASYNC109
+        """Asks an invocation to end, as `SendHandle.cancel` does, by its id.
+
+        Args:
+            invocation_id: inv_…
+            timeout: how long to wait for the runtime's answer.
+
+        Raises:
+            IdError: it is not an invocation id.
+            InvocationNotFound: there is no such invocation.
+            AlreadyCompleted: it is over.
+        """
+        await self._exchange(wire.cancel(invocation_id, timeout))
+
+    async def signal(
+        self,
+        invocation_id: str,
+        name: str,
+        value: object = None,
+        *,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - a gRPC deadline
+    ) -> None:
+        """Gives a named signal to an invocation, as `SendHandle.signal` does, by its id.
+
+        Args:
+            invocation_id: inv_…
+            name: not empty, and not beginning with `restate.`.
+            value: a message, bytes, or anything JSON can say.
+            timeout: how long to wait for the runtime's answer.
+
+        Raises:
+            IdError: it is not an invocation id.
+            ValueError: the name is empty or the runtime's own.
+            InvocationNotFound: there is no such invocation.
+            AlreadyCompleted: it is over.
+        """
+        await self._exchange(wire.send_signal(invocation_id, name, value, timeout))
+
     def _restate_call(
         self, handler: HandlerDescriptor[Any, Res], request: Any, options: CallOptions
     ) -> Coroutine[Any, Any, Res]:

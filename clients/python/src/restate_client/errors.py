@@ -11,6 +11,7 @@ RestateError                     restate_protocol.errors
     ├── PrivateHandler           only other handlers may call it
     ├── WorkflowAlreadyStarted   the workflow of this key has run or is running
     ├── InvocationNotFound       there is no such invocation, or it was purged
+    ├── AlreadyCompleted         the invocation is over: nothing to cancel, nobody to signal
     └── Overloaded               the runtime takes no more for now
 
 A TerminalError is the result of an invocation. An IngressError is not: except for a timeout or a broken connection,
@@ -26,6 +27,7 @@ from restate_protocol.errors import RestateError, TerminalError, TypedError
 from restate_protocol.status import StatusCode
 
 __all__ = [
+    "AlreadyCompleted",
     "CallTimeout",
     "ConnectionFailed",
     "FieldViolation",
@@ -110,6 +112,10 @@ class WorkflowAlreadyStarted(IngressError):
 
 class InvocationNotFound(IngressError):
     """There is no such invocation or awakeable, or its retention is over."""
+
+
+class AlreadyCompleted(IngressError):
+    """The invocation is over: nothing to cancel, nobody to signal. Its result is there for `attach`."""
 
 
 class Overloaded(IngressError):

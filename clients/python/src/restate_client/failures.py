@@ -17,6 +17,7 @@ from restate_protocol.gen.google.rpc import status_pb
 from restate_protocol.status import StatusCode
 
 from .errors import (
+    AlreadyCompleted,
     CallTimeout,
     ConnectionFailed,
     FieldViolation,
@@ -28,7 +29,7 @@ from .errors import (
     UnknownHandler,
     WorkflowAlreadyStarted,
 )
-from .wire import ERROR_SOURCE, INVOCATION_ID, STATUS_DETAILS, Metadata, Outgoing
+from .wire import ERROR_SOURCE, GET_OUTPUT, INVOCATION_ID, STATUS_DETAILS, Metadata, Outgoing
 
 
 class NotCompleted(IngressError):
@@ -105,7 +106,9 @@ def _ingress_error(call: FailedCall, details: dict[str, bytes]) -> IngressError:
         case StatusCode.NOT_FOUND:
             return InvocationNotFound(call.message, code=call.code, invocation_id=call.outgoing.invocation_id)
         case StatusCode.FAILED_PRECONDITION if call.outgoing.invocation_id is not None:
-            return NotCompleted(call.message, code=call.code, invocation_id=call.outgoing.invocation_id)
+            # Every other method about an invocation needs one that goes on.
+            error = NotCompleted if call.outgoing.method == GET_OUTPUT else AlreadyCompleted
+            return error(call.message, code=call.code, invocation_id=call.outgoing.invocation_id)
         case _:
             return IngressError(call.message, code=call.code, invocation_id=_invocation_id(call))
 

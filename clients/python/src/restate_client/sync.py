@@ -89,6 +89,14 @@ class BlockingConnection(BlockingCaller):
         """Fails an awakeable, as `Connection.reject_awakeable` does."""
         self._exchange(wire.reject_awakeable(awakeable_id, message, code))
 
+    def cancel(self, invocation_id: str, *, timeout: timedelta | None = None) -> None:
+        """Asks an invocation to end, as `Connection.cancel` does."""
+        self._exchange(wire.cancel(invocation_id, timeout))
+
+    def signal(self, invocation_id: str, name: str, value: object = None, *, timeout: timedelta | None = None) -> None:
+        """Gives a named signal to an invocation, as `Connection.signal` does."""
+        self._exchange(wire.send_signal(invocation_id, name, value, timeout))
+
     def _restate_call(self, handler: HandlerDescriptor[Any, Res], request: Any, options: CallOptions) -> Res:
         data, _ = self._exchange(wire.call(handler, request, options))
         return wire.decode_response(handler, data)

@@ -35,8 +35,10 @@ ERROR_SOURCE = "restate-error-source"
 STATUS_DETAILS = "grpc-status-details-bin"
 
 INGRESS = "restate.ingress.v1.Ingress"
+GET_OUTPUT = f"{INGRESS}/GetOutput"
 
 _OWN_PREFIXES = ("restate-", "grpc-", ":")
+_OWN_SIGNALS = "restate."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Outgoing:
         data: the request.
         metadata: what goes with it besides the connection's own.
         timeout_s: how long to wait, in seconds.
-        handler: the rpc whose result the call is about; None for calls about awakeables.
+        handler: the rpc whose result the call is about; None where no result is asked for.
         invocation_id: inv_… where the call is about a known invocation.
     """
 
@@ -153,7 +155,7 @@ def attached(data: bytes) -> bytes:
 def get_output(handler: HandlerDescriptor[Any, Any], invocation_id: str, timeout: timedelta | None) -> Outgoing:
     """The gRPC call that looks for a result."""
     data = pb.GetOutputRequest(invocation_id=invocation_id).to_binary()
-    return Outgoing(f"{INGRESS}/GetOutput", data, (), seconds(timeout), handler, invocation_id)
+    return Outgoing(GET_OUTPUT, data, (), seconds(timeout), handler, invocation_id)
 
 
 def output(data: bytes) -> bytes:
@@ -169,12 +171,12 @@ def resolve_awakeable(awakeable_id: str, value: object) -> Outgoing:
         TypeError: the value is no message, no bytes, and not JSON.
     """
     ids.parse_awakeable_id(awakeable_id)
-    one: Any = _awakeable_value(value)
+    one: Any = _given_value(value)
     request = pb.ResolveAwakeableRequest(awakeable_id=awakeable_id, value=one)
     return Outgoing(f"{INGRESS}/ResolveAwakeable", request.to_binary())
 
 
-def _awakeable_value(value: object) -> Oneof[Any, Any]:
+def _given_value(value: object) -> Oneof[Any, Any]:
     if isinstance(value, bytes):
         return Oneof("payload", value)
     if codec.is_message(type(value)):
@@ -194,6 +196,33 @@ def reject_awakeable(awakeable_id: str, message: str, code: StatusCode) -> Outgo
         raise ValueError("an awakeable cannot be rejected with code OK: resolve it")
     request = pb.RejectAwakeableRequest(awakeable_id=awakeable_id, message=message, code=int(code))
     return Outgoing(f"{INGRESS}/RejectAwakeable", request.to_binary())
+
+
+def cancel(invocation_id: str, timeout: timedelta | None) -> Outgoing:
+    """The gRPC call that asks an invocation to end.
+
+    Raises:
+        IdError: it is not an invocation id.
+    """
+    ids.parse_invocation_id(invocation_id)
+    data = pb.CancelRequest(invocation_id=invocation_id).to_binary()
+    return Outgoing(f"{INGRESS}/Cancel", data, (), seconds(timeout), None, invocation_id)
+
+
+def send_signal(invocation_id: str, name: str, value: object, timeout: timedelta | None) -> Outgoing:
+    """The gRPC call that gives a named signal: messages and bytes as they are, anything else as JSON.
+
+    Raises:
+        IdError: it is not an invocation id.
+        ValueError: the name is empty or the runtime's own.
+        TypeError: the value is no message, no bytes, and not JSON.
+    """
+    ids.parse_invocation_id(invocation_id)
+    if not name or name.startswith(_OWN_SIGNALS):
+        raise ValueError(f"a signal has a name that does not begin with {_OWN_SIGNALS!r}, not {name!r}")
+    one: Any = _given_value(value)
+    request = pb.SendSignalRequest(invocation_id=invocation_id, name=name, value=one)
+    return Outgoing(f"{INGRESS}/SendSignal", request.to_binary(), (), seconds(timeout), None, invocation_id)
 
 
 def decode_response(handler: HandlerDescriptor[Any, Res], data: bytes) -> Res:
