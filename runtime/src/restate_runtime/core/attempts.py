@@ -70,6 +70,14 @@ def reject(turn: Turn, hot: Hot, code: StatusCode, message: str) -> None:
     fail(turn, hot, failed_frame(record.id, record.epoch, j.Failure(code, message)))
 
 
+def progress(turn: Turn, hot: Hot) -> None:
+    """Something was recorded: failures before it count no more."""
+    if hot.record.retry_count:
+        hot.record.retry_count = 0
+        hot.record.last_failure = None
+        turn.save(hot)
+
+
 def lose(turn: Turn, hot: Hot, reason: str, delivered: bool) -> None:
     """The session with the attempt died. One that never reached the endpoint does not count as tried."""
     if not delivered:

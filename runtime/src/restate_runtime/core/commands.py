@@ -14,7 +14,7 @@ from restate_protocol.status import StatusCode
 
 from . import spans
 from .acceptance import Request, accept
-from .attempts import reject
+from .attempts import progress, reject
 from .completion import complete_command
 from .decision import (
     AckRun,
@@ -79,14 +79,6 @@ def propose(turn: Turn, hot: Hot, command: int, result: j.Result) -> bool:
     turn.append(hot, entry, j.encode(entry))
     progress(turn, hot)
     return True
-
-
-def progress(turn: Turn, hot: Hot) -> None:
-    """Something was recorded: failures before it count no more."""
-    if hot.record.retry_count:
-        hot.record.retry_count = 0
-        hot.record.last_failure = None
-        turn.save(hot)
 
 
 def _problem(turn: Turn, hot: Hot, entry: j.Entry) -> tuple[StatusCode, str] | None:

@@ -66,6 +66,23 @@ class RunProposed:
 
 
 @immutable
+class RunTryFailed:
+    """The function of a run failed, and its own policy tries it again. Times are milliseconds since the Unix epoch.
+
+    Args:
+        durable_timer: the wait is long: tell when it is over, also after the attempt suspended.
+    """
+
+    subject: bytes
+    epoch: int
+    command: int
+    failure: j.Failure
+    first_try_at_ms: int
+    retry_at_ms: int
+    durable_timer: bool
+
+
+@immutable
 class AttemptSuspended:
     subject: bytes
     epoch: int
@@ -147,6 +164,7 @@ Event: TypeAlias = (
     | Attach
     | CommandSaid
     | RunProposed
+    | RunTryFailed
     | AttemptSuspended
     | AttemptFailed
     | AttemptEnded

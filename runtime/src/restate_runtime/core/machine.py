@@ -10,7 +10,7 @@ from restate_protocol import journal as j
 from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
 
-from . import acceptance, attempts, commands, signals
+from . import acceptance, attempts, commands, run_retry, signals
 from .completion import complete
 from .decision import AckRun, AnswerAccepted, AnswerDone, AnswerRefused, Forget, PurgeInvocation
 from .events import (
@@ -27,6 +27,7 @@ from .events import (
     Recover,
     Resume,
     RunProposed,
+    RunTryFailed,
     Submit,
     TimerFired,
 )
@@ -38,7 +39,15 @@ from .world import Hot, Phase
 def decide(turn: Turn, event: Event) -> None:
     """Decides one event: changes the world and adds to the turn's writes and effects."""
     match event:
-        case CommandSaid() | RunProposed() | AttemptSuspended() | AttemptFailed() | AttemptEnded() | AttemptLost():
+        case (
+            CommandSaid()
+            | RunProposed()
+            | RunTryFailed()
+            | AttemptSuspended()
+            | AttemptFailed()
+            | AttemptEnded()
+            | AttemptLost()
+        ):
             hot = turn.current(event.subject, event.epoch)
             if hot is not None:
                 _attempt(turn, hot, event)
@@ -61,7 +70,7 @@ def decide(turn: Turn, event: Event) -> None:
 def _attempt(
     turn: Turn,
     hot: Hot,
-    event: CommandSaid | RunProposed | AttemptSuspended | AttemptFailed | AttemptEnded | AttemptLost,
+    event: CommandSaid | RunProposed | RunTryFailed | AttemptSuspended | AttemptFailed | AttemptEnded | AttemptLost,
 ) -> None:
     match event:
         case CommandSaid(entry=entry, data=data):
@@ -72,7 +81,11 @@ def _attempt(
             else:
                 message = f"a result for command {command}, which is not a run that waits for one"
                 attempts.reject(turn, hot, StatusCode.INTERNAL, message)
+        case RunTryFailed():
+            run_retry.failed(turn, hot, event)
         case AttemptSuspended(tree=tree):
+            if hot.tries:
+                run_retry.time_all(turn, hot)
             attempts.suspend(turn, hot, tree)
         case AttemptFailed(frame=frame):
             attempts.fail(turn, hot, frame)

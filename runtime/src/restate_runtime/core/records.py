@@ -90,7 +90,8 @@ class TimerKind(enum.IntEnum):
 
     SLEEP = 1  # the sleep of command `command` ends
     START = 2  # a scheduled invocation is due; command is 0
-    RETRY = 3  # a failed invocation is tried again; command is 0; kept in memory and in `next_retry_ms`
+    RETRY = 3  # a failed invocation is tried again; command is its epoch; kept in memory and in `next_retry_ms`
+    RUN_RETRY = 4  # the wait after the last failure of run `command` is over
 
 
 @dataclass(frozen=True, slots=True, order=True)

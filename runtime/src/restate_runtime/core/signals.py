@@ -6,6 +6,7 @@ from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.status import StatusCode
 
+from . import run_retry
 from .acceptance import due
 from .activation import activate, wake
 from .attempts import retry
@@ -42,6 +43,8 @@ def fire(turn: Turn, timer: Timer) -> None:
         case TimerKind.SLEEP:
             turn.write(DeleteTimer(timer))
             complete_command(turn, timer.invocation_id, timer.command, j.Void())
+        case TimerKind.RUN_RETRY:
+            run_retry.due(turn, hot, timer)
         case TimerKind.START:
             if hot is None:
                 turn.write(DeleteTimer(timer))

@@ -65,7 +65,9 @@ class Turn:
 
 
 def is_settled(hot: Hot) -> bool:
-    """Whether what a suspended invocation awaits is there."""
+    """Whether what a suspended invocation awaits is there, or a run of it is to be tried again."""
+    if hot.tries and any(tries.due for tries in hot.tries.values()):
+        return True
     awaiting = hot.record.awaiting
     return awaiting is None or aw.settled(aw.decode(awaiting), hot.lookup)
 

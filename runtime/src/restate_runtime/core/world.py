@@ -33,6 +33,16 @@ class Phase(enum.Enum):
 
 
 @dataclass(slots=True)
+class RunTries:
+    """A run that failed and has no result yet: what its last RunFailed says, and whether the wait after it is over."""
+
+    failures: int
+    first_try_at_ms: int
+    retry_at_ms: int
+    due: bool = False
+
+
+@dataclass(slots=True)
 class Hot:
     """A live invocation.
 
@@ -44,6 +54,7 @@ class Hot:
         open: commands without a completion, by number.
         done: whether the completion of a command was a success, by number.
         signals: the same for awakeables (int) and named signals (str).
+        tries: runs that failed and have no result yet, by number; None where there never was one.
         output: the result, once the handler gave one and until the attempt ends.
         tokens: submissions and attachments that wait for the result.
         waiters: commands of other invocations that wait for the result, besides the parent's.
@@ -57,6 +68,7 @@ class Hot:
     open: dict[int, j.Command] = field(default_factory=dict)
     done: dict[int, bool] = field(default_factory=dict)
     signals: dict[int | str, bool] = field(default_factory=dict)
+    tries: dict[int, RunTries] | None = None
     output: j.Result | None = None
     phase: Phase = Phase.IDLE
     tokens: list[int] = field(default_factory=list)
@@ -71,8 +83,14 @@ class Hot:
             case j.Completion(command=command, result=result):
                 self.open.pop(command, None)
                 self.done[command] = not isinstance(result, j.Failure)
+                if self.tries is not None:
+                    self.tries.pop(command, None)
             case j.Signal(target=target, result=result):
                 self.signals[target] = not isinstance(result, j.Failure)
+            case j.RunFailed() | j.RunDue():
+                self._note_try(entry)
+            case j.Cancelled():
+                pass
             case _:
                 if isinstance(entry, j.Run) and entry.result is not None:
                     self.done[self.commands] = not isinstance(entry.result, j.Failure)
@@ -81,8 +99,17 @@ class Hot:
                         self.open[self.commands] = entry
                 elif isinstance(entry, j.Output):
                     self.output = entry.result
+                elif is_lazy_read(entry):
+                    self.open[self.commands] = entry
                 self.commands += 1
         return index
+
+    def _note_try(self, entry: j.RunFailed | j.RunDue) -> None:
+        if isinstance(entry, j.RunFailed):
+            tries = RunTries(entry.failures, entry.first_try_at_ms, entry.retry_at_ms)
+            self.tries = {**(self.tries or {}), entry.command: tries}
+        elif self.tries is not None and entry.command in self.tries:
+            self.tries[entry.command].due = True
 
     def lookup(self, leaf: aw.Leaf) -> j.Result | None:
         """The result a leaf of an await tree has, as far as success or failure goes."""
@@ -94,6 +121,13 @@ class Hot:
             case aw.OnSignal(name=name):
                 success = self.signals.get(name)
         return None if success is None else (_OK if success else _FAILED)
+
+
+def is_lazy_read(entry: j.Entry) -> bool:
+    """Whether it reads state that the attempt did not have at hand, so that a completion follows."""
+    if isinstance(entry, j.GetState):
+        return entry.result is None
+    return isinstance(entry, j.GetStateKeys) and entry.numbers is None
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from restate_protocol import journal as j
 from restate_protocol.errors import FrameError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 
-from ..core.events import AttemptEnded, AttemptFailed, AttemptSuspended, CommandSaid, RunProposed
+from ..core.events import AttemptEnded, AttemptFailed, AttemptSuspended, CommandSaid, RunProposed, RunTryFailed
 
 if TYPE_CHECKING:
     from .dispatch import Dispatcher
@@ -121,6 +121,9 @@ class Session:
             case pb.RunProposal(invocation_id=invocation_id, epoch=epoch, command=command, result=result):
                 if self.epoch_of(invocation_id) == epoch:
                     self._dispatcher.said(RunProposed(invocation_id, epoch, command, j.result_from_pb(result)))
+            case pb.RunFailure(invocation_id=invocation_id, epoch=epoch):
+                if self.epoch_of(invocation_id) == epoch:
+                    self._dispatcher.said(_run_try_failed(frame))
             case pb.Ended(invocation_id=invocation_id, epoch=epoch):
                 if self._over(invocation_id, epoch):
                     self._dispatcher.said(AttemptEnded(invocation_id, epoch))
@@ -150,6 +153,20 @@ class Session:
             return False
         self._dispatcher.finished(self, invocation_id)
         return True
+
+
+def _run_try_failed(frame: pb.RunFailure) -> RunTryFailed:
+    if frame.failure is None:
+        raise FrameError("a failed run without its failure")
+    return RunTryFailed(
+        frame.invocation_id,
+        frame.epoch,
+        frame.command,
+        j.failure_from_pb(frame.failure),
+        frame.first_try_at_ms,
+        frame.retry_at_ms,
+        frame.durable_timer,
+    )
 
 
 def _split(entries: list[bytes]) -> list[list[bytes]]:
