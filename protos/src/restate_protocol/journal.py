@@ -15,6 +15,7 @@ from protobuf import Oneof
 from .errors import FrameError
 from .gen.restate.protocol.v1 import journal_pb as pb
 from .immutable import immutable
+from .run_bytes import run_bytes
 
 JSON = "application/json"
 BYTES = "application/octet-stream"
@@ -478,6 +479,8 @@ def type_name(entry: Entry) -> str:
 
 def encode(entry: Entry) -> bytes:
     """The bytes of an entry."""
+    if type(entry) is Run and type(entry.result) is Value:
+        return run_bytes(entry.name, entry.result.data, entry.result.type, entry.duration_ms)
     field, build = _ENCODERS[type(entry)]
     one: Any = Oneof(field, build(entry))
     return pb.Entry(entry=one).to_binary()

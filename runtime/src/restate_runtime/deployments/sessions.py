@@ -199,6 +199,8 @@ def _messages(frames: list[fr.RuntimeFrame]) -> Iterable[bytes]:
 def _weight(frame: fr.RuntimeFrame) -> int:
     """About how many bytes a frame takes."""
     match frame:
+        case pb.RunAck():  # most frames
+            return 64
         case pb.Start(entries=entries, state=state):
             return sum(map(len, entries)) + sum(len(one.value) for one in state) + 128
         case pb.JournalPart(entries=entries):

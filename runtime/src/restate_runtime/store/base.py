@@ -104,6 +104,14 @@ class Store(ABC):
         """All state entries of one object or workflow, ascending by number."""
 
     @abstractmethod
+    async def state_entry(self, service: str, key: str, number: int) -> bytes | None:
+        """One state entry of an object or workflow, or None."""
+
+    @abstractmethod
+    async def state_numbers(self, service: str, key: str) -> list[int]:
+        """The numbers of all state entries of one object or workflow, ascending."""
+
+    @abstractmethod
     async def promises(self, service: str, key: str) -> Promises:
         """Results and waiters of one workflow's promises."""
 

@@ -159,6 +159,14 @@ class MemoryStore(Store):
         self._use()
         return dict(sorted(self._state.get((service, key), {}).items()))
 
+    async def state_entry(self, service: str, key: str, number: int) -> bytes | None:
+        self._use()
+        return self._state.get((service, key), {}).get(number)
+
+    async def state_numbers(self, service: str, key: str) -> list[int]:
+        self._use()
+        return sorted(self._state.get((service, key), {}))
+
     async def promises(self, service: str, key: str) -> Promises:
         self._use()
         results = self._promises.get((service, key), {})

@@ -52,20 +52,17 @@ class Statement:
 
     Args:
         entries: rows of journal entries that follow the first row of a batch.
+        size: about how many bytes it carries, as far as that matters.
     """
 
     query: str
     parameters: tuple[Any, ...]
     entries: int = 0
+    size: int = 0
 
     def sql(self, named: Mapping[str, str]) -> str:
         """The text, with a row for each entry."""
         return named[self.query] + named["and_entry"] * self.entries
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it carries."""
-        return sum(len(value) for value in self.parameters if isinstance(value, bytes | bytearray))
 
 
 def statements(writes: Sequence[Write]) -> list[Statement]:
@@ -119,6 +116,7 @@ class Batch:
         "_attempts",
         "_created",
         "_entries",
+        "_entry_bytes",
         "_parts",
         "_purged",
         "_rare",
@@ -138,6 +136,7 @@ class Batch:
         self._saved: dict[bytes, Invocation] = {}
         self._touched: set[bytes] = set()
         self._entries: list[Any] = []  # four parameters for each
+        self._entry_bytes = 0
         self._attempts: list[str] = []
         self._timers: dict[Timer, bool] = {}
         self._state: dict[tuple[str, str], StateChange] = {}
@@ -166,6 +165,7 @@ class Batch:
         self._touched.add(write.invocation_id)
         # sqlite3 binds a bytearray as it is; for bytes it first looks for an adapter.
         self._entries += (bytearray(write.invocation_id), write.index, write.at_ms, bytearray(write.entry))
+        self._entry_bytes += len(write.entry)
 
     def attempt(self, write: RecordAttempt) -> None:
         attempt, parts = write.attempt, self._parts
@@ -204,7 +204,8 @@ class Batch:
         self._waiters[write.target] = WaitersChange(removed=True)
 
     def put_promise(self, write: PutPromise) -> None:
-        self._rare.append(Statement("put_promise", (write.service, write.key, write.number, write.result)))
+        row = (write.service, write.key, write.number, write.result)
+        self._rare.append(Statement("put_promise", row, size=len(write.result)))
 
     def add_promise_waiter(self, write: AddPromiseWaiter) -> None:
         row = (write.service, write.key, write.number, write.invocation_id, write.command)
@@ -228,7 +229,7 @@ class Batch:
         self._rare.append(Statement("put_deployment", row))
 
     def put_descriptor_set(self, write: PutDescriptorSet) -> None:
-        self._rare.append(Statement("put_descriptor_set", (write.hash, write.data)))
+        self._rare.append(Statement("put_descriptor_set", (write.hash, write.data), size=len(write.data)))
 
     def statements(self) -> Iterator[Statement]:
         """The purges, the frequent writes, the rare ones: one statement for each of the first two."""
@@ -240,7 +241,8 @@ class Batch:
             packs = [packed(found, slots) for found, slots in zip(rows, SLOTS.values(), strict=True)]
             first = (self._parts.joined(), *packs)
         if any(rows) or self._entries:
-            yield from _with_entries(first, self._entries)
+            size = self._entry_bytes + sum(len(one) for one in first if one)
+            yield from _with_entries(first, self._entries, size)
         yield from self._rare
 
     def _purge_statement(self) -> Statement:
@@ -329,14 +331,15 @@ _NO_ROWS = (None,) * (len(SLOTS) + 1)
 _ENTRY_ROWS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 
-def _with_entries(first: tuple[Any, ...], entries: list[Any]) -> Iterator[Statement]:
+def _with_entries(first: tuple[Any, ...], entries: list[Any], size: int) -> Iterator[Statement]:
     """The first row of a batch with its entries; more statements where one cannot hold them all."""
     most = _ENTRY_ROWS[-1] * 4
     for begin in range(0, max(len(entries), 1), most):
         some = entries[begin : begin + most]
         rows = _ENTRY_ROWS[bisect_left(_ENTRY_ROWS, len(some) // 4)]
         padding = (None,) * (rows * 4 - len(some))
-        yield Statement("apply_batch", (*(_NO_ROWS if begin else first), *some, *padding), rows)
+        columns = _NO_ROWS if begin else first
+        yield Statement("apply_batch", (*columns, *some, *padding), rows, 0 if begin else size)
 
 
 #: By type, because a chain of isinstance checks would cost more than the rest for the last of them.

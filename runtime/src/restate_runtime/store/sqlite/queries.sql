@@ -254,6 +254,12 @@ FROM (
 SELECT json_group_array(json_array(number, length(value))), CAST(group_concat(value, '') AS BLOB)
 FROM (SELECT number, value FROM state WHERE service = ? AND key = ? ORDER BY number)
 
+-- name: state_entry
+SELECT value FROM state WHERE service = ? AND key = ? AND number = ?
+
+-- name: state_numbers
+SELECT number FROM state WHERE service = ? AND key = ? ORDER BY number
+
 -- name: attempts
 SELECT :id, epoch, started_ms, ended_ms, outcome, deployment_id, failure
 FROM attempts WHERE invocation = (SELECT seq FROM invocations WHERE id = :id) ORDER BY epoch

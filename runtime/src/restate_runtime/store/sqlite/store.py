@@ -121,6 +121,13 @@ class SqliteStore(Store):
         (row,) = await self._read(self._point, "state", (service, key))
         return rows.state(row)
 
+    async def state_entry(self, service: str, key: str, number: int) -> bytes | None:
+        found = await self._read(self._point, "state_entry", (service, key, number))
+        return found[0][0] if found else None
+
+    async def state_numbers(self, service: str, key: str) -> list[int]:
+        return [number for (number,) in await self._read(self._point, "state_numbers", (service, key))]
+
     async def promises(self, service: str, key: str) -> Promises:
         return rows.promises(await self._read(self._point, "promises", {"service": service, "key": key}))
 
