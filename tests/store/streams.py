@@ -66,10 +66,13 @@ class Stream:
         ]
 
     def commits(self, count: int) -> Iterator[list[d.Write]]:
-        """So many commits. Records in them change again in later ones, as the core's do."""
+        """So many commits, none empty. Records in them change again in later ones, as the core's do."""
         for _ in range(count):
-            made = (self._random.choice(self._makers)() for _ in range(self._random.randint(1, 12)))
-            yield [write for write in made if write is not None]
+            writes: list[d.Write] = []
+            while not writes:
+                made = (self._random.choice(self._makers)() for _ in range(self._random.randint(1, 12)))
+                writes = [write for write in made if write is not None]
+            yield writes
 
     def _nonsense(self) -> bool:
         return self._random.random() < self._invalid
