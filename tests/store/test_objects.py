@@ -44,6 +44,13 @@ async def test_state_of_keys_and_services_stays_apart(store: Store) -> None:
     assert await store.state("s.v1.SS", "k") == {1: b"other"}
 
 
+async def test_entries_and_their_numbers_are_read_one_by_one(store: Store) -> None:
+    await store.commit([put(3, b"c"), put(1, b""), put(2, b"b"), put(2, None), put(1, b"other", "other")])
+    assert [await store.state_entry("s.v1.S", "k", number) for number in (1, 2, 3)] == [b"", None, b"c"]
+    assert await store.state_numbers("s.v1.S", "k") == [1, 3]
+    assert await store.state_numbers("s.v1.S", "none") == []
+
+
 async def test_the_last_write_to_a_state_entry_counts(store: Store) -> None:
     await store.commit([put(1, b"a"), put(2, b"a"), put(3, None)])
     await store.commit([put(1, b"b"), put(1, None), put(2, None), put(2, b"c"), put(4, b"d")])

@@ -48,6 +48,8 @@ BY_INDEX = {
     "invocation": "SEARCH invocations USING INDEX sqlite_autoindex_invocations_1 (id=?)",
     "journal": "SEARCH journal USING INDEX sqlite_autoindex_journal_1 (invocation=? AND idx>? AND idx<?)",
     "state": "SEARCH state USING PRIMARY KEY (service=? AND key=?)",
+    "state_entry": "SEARCH state USING PRIMARY KEY (service=? AND key=? AND number=?)",
+    "state_numbers": "SEARCH state USING PRIMARY KEY (service=? AND key=?)",
     "attempts": "SEARCH attempts USING PRIMARY KEY (invocation=?)",
     "waiters": "SEARCH waiters USING COVERING INDEX sqlite_autoindex_waiters_1 (target=?)",
     "first_timers": "SCAN timers",

@@ -30,7 +30,7 @@ from tests.runtime.engine.descriptors import bench_descriptor_set
 
 F = TypeVar("F")
 
-SERVICES = ["bench.v1.Flow", "bench.v1.Object", "bench.v1.Plain"]
+SERVICES = ["bench.v1.Flow", "bench.v1.Object", "bench.v1.Plain", "bench.v1.Tuned"]
 
 
 class Clock:

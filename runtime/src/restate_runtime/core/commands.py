@@ -9,6 +9,7 @@ from __future__ import annotations
 from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.errors import IdError
+from restate_protocol.gen.restate.protocol.v1 import journal_pb
 from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
 
@@ -33,7 +34,7 @@ from .records import Status, Timer, TimerKind
 from .signals import complete_awakeable
 from .target import Target
 from .turn import Turn, key_of
-from .world import Hot
+from .world import Hot, is_lazy_read
 
 _KEYED = (HandlerMode.EXCLUSIVE, HandlerMode.SHARED, HandlerMode.RUN)
 _WRITERS = (HandlerMode.EXCLUSIVE, HandlerMode.RUN)
@@ -67,6 +68,8 @@ def apply(turn: Turn, hot: Hot, entry: j.Entry, data: bytes) -> None:
             complete_awakeable(turn, invocation_id, awakeable, entry.result)
         case j.Attach():
             _attach(turn, hot, entry.invocation_id, number)
+        case j.GetState() | j.GetStateKeys() if is_lazy_read(entry):
+            _read_state(turn, hot, entry, number)
         case _:
             pass
 
@@ -198,13 +201,28 @@ def _attach(turn: Turn, hot: Hot, target: bytes, number: int) -> None:
 
 def _change_state(turn: Turn, hot: Hot, entry: j.SetState | j.ClearState | j.ClearAllState) -> None:
     service, key = key_of(hot.record)
+    view = turn.world.states.get((service, key))
     match entry:
-        case j.SetState():
-            turn.write(PutState(service, key, entry.number, entry.value))
-        case j.ClearState():
-            turn.write(PutState(service, key, entry.number, None))
+        case j.SetState() | j.ClearState():
+            value = entry.value if isinstance(entry, j.SetState) else None
+            turn.write(PutState(service, key, entry.number, value))
+            if view is not None:
+                view.put(entry.number, value)
         case j.ClearAllState():
             turn.write(ClearState(service, key))
+            if view is not None:
+                view.clear()
+
+
+def _read_state(turn: Turn, hot: Hot, entry: j.GetState | j.GetStateKeys, number: int) -> None:
+    """Answers at once: what is needed of the state is in memory by now."""
+    view = turn.world.states[key_of(hot.record)]
+    if isinstance(entry, j.GetState):
+        value = view.value(entry.number)
+        result = j.Void() if value is None else j.Value(value)
+    else:
+        result = j.Value(journal_pb.StateKeys(numbers=view.numbers()).to_binary())
+    complete_command(turn, hot.record.id, number, result)
 
 
 def _promise(turn: Turn, hot: Hot, entry: j.GetPromise | j.PeekPromise | j.CompletePromise, number: int) -> None:

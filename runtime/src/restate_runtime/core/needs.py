@@ -43,7 +43,15 @@ class NeedPromises:
     key: Key
 
 
-Need: TypeAlias = NeedInvocation | NeedPromises
+@immutable
+class NeedState:
+    """A state entry of a key; None: the numbers of all that there are."""
+
+    key: Key
+    number: int | None
+
+
+Need: TypeAlias = NeedInvocation | NeedPromises | NeedState
 
 _NONE: list[Need] = []
 
@@ -95,6 +103,10 @@ def _of_command(world: World, event: CommandSaid) -> list[Need]:
             return _invocations(world, _owner(awakeable_id))
         case j.GetPromise(number=number) | j.PeekPromise(number=number) | j.CompletePromise(number=number):
             return _of_promise(world, world.invocations.get(event.subject), number)
+        case j.GetState(number=number, result=None):
+            return _of_state(world, world.invocations.get(event.subject), number)
+        case j.GetStateKeys(numbers=None):
+            return _of_state(world, world.invocations.get(event.subject), None)
         case _:
             return _NONE
 
@@ -126,3 +138,11 @@ def _of_promise(world: World, hot: Hot | None, number: int) -> list[Need]:
     if held is None:
         return [NeedPromises(key)]
     return _invocations(world, [waiter for waiter, _ in held.promises.waiters.get(number, [])])
+
+
+def _of_state(world: World, hot: Hot | None, number: int | None) -> list[Need]:
+    if hot is None or hot.record.key is None:
+        return _NONE
+    key = key_of(hot.record)
+    view = world.states.get(key)
+    return _NONE if view is not None and view.knows(number) else [NeedState(key, number)]

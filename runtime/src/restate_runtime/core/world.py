@@ -16,6 +16,7 @@ from restate_protocol import awaiting as aw
 from restate_protocol import journal as j
 
 from .records import Invocation, JournalRow, Promises, Status
+from .state_view import StateView
 from .target import Target
 
 Key: TypeAlias = tuple[str, str]  # (service, key)
@@ -53,11 +54,13 @@ class Hot:
         commands: how many of the entries are commands.
         open: commands without a completion, by number.
         done: whether the completion of a command was a success, by number.
-        signals: the same for awakeables (int) and named signals (str).
+        signals: the same for awakeables, by number.
+        named: the same for named signals: those of one name in the order in which they came.
         tries: runs that failed and have no result yet, by number; None where there never was one.
         output: the result, once the handler gave one and until the attempt ends.
         tokens: submissions and attachments that wait for the result.
         waiters: commands of other invocations that wait for the result, besides the parent's.
+        cancelled_epoch: the attempt that was told last that the invocation is to end.
         batch: number of the batch with its last write.
     """
 
@@ -67,12 +70,14 @@ class Hot:
     commands: int = 0
     open: dict[int, j.Command] = field(default_factory=dict)
     done: dict[int, bool] = field(default_factory=dict)
-    signals: dict[int | str, bool] = field(default_factory=dict)
+    signals: dict[int, bool] = field(default_factory=dict)
+    named: dict[str, list[bool]] = field(default_factory=dict)
     tries: dict[int, RunTries] | None = None
     output: j.Result | None = None
     phase: Phase = Phase.IDLE
     tokens: list[int] = field(default_factory=list)
     waiters: list[tuple[bytes, int]] = field(default_factory=list)
+    cancelled_epoch: int = 0
     batch: int = 0
 
     def note(self, entry: j.Entry, data: bytes) -> int:
@@ -86,7 +91,11 @@ class Hot:
                 if self.tries is not None:
                     self.tries.pop(command, None)
             case j.Signal(target=target, result=result):
-                self.signals[target] = not isinstance(result, j.Failure)
+                success = not isinstance(result, j.Failure)
+                if isinstance(target, int):
+                    self.signals[target] = success
+                else:
+                    self.named.setdefault(target, []).append(success)
             case j.RunFailed() | j.RunDue():
                 self._note_try(entry)
             case j.Cancelled():
@@ -118,8 +127,9 @@ class Hot:
                 success = self.done.get(command)
             case aw.OnAwakeable(number=number):
                 success = self.signals.get(number)
-            case aw.OnSignal(name=name):
-                success = self.signals.get(name)
+            case aw.OnSignal(name=name, number=number):
+                named = self.named.get(name, ())
+                success = named[number - 1] if 0 < number <= len(named) else None
         return None if success is None else (_OK if success else _FAILED)
 
 
@@ -144,15 +154,19 @@ class World:
 
     Args:
         queues: for each key that is held: the holder, then who waits for it, in order.
+        states: views of the keys whose state is being read lazily.
         absent: ids that the store was just asked for and does not have.
+        queued: how many invocations wait for a key.
         batch: number of the batch being decided.
     """
 
     invocations: dict[bytes, Hot] = field(default_factory=dict)
     queues: dict[Key, deque[bytes]] = field(default_factory=dict)
     promises: dict[Key, PromiseSet] = field(default_factory=dict)
+    states: dict[Key, StateView] = field(default_factory=dict)
     absent: set[bytes] = field(default_factory=set)
     next_queue_seq: int = 1
+    queued: int = 0
     batch: int = 1
 
     def enqueue(self, key: Key, invocation_id: bytes) -> bool:
@@ -162,6 +176,7 @@ class World:
             self.queues[key] = deque((invocation_id,))
             return True
         queue.append(invocation_id)
+        self.queued += 1
         return False
 
     def dequeue(self, key: Key, invocation_id: bytes) -> bytes | None:
@@ -172,6 +187,7 @@ class World:
         else:
             queue.remove(invocation_id)
         if queue:
+            self.queued -= 1
             return queue[0]
         del self.queues[key]
         return None

@@ -103,6 +103,9 @@ class Effects:
             self._dispatch(hot, effect, {})
             return
         key = key_of(record)
+        if hot.target is not None and hot.target.handler.lazy_state:
+            self._dispatch(hot, effect, {}, partial=True)
+            return
         state = self._states.get(key)
         if state is not None:
             self._dispatch(hot, effect, state)
@@ -118,7 +121,7 @@ class Effects:
             self._states.fill(key, state)
         self._dispatch(hot, effect, state)
 
-    def _dispatch(self, hot: Hot, effect: StartAttempt, state: dict[int, bytes]) -> None:
+    def _dispatch(self, hot: Hot, effect: StartAttempt, state: dict[int, bytes], *, partial: bool = False) -> None:
         record = effect.invocation
         frame = pb.Start(
             invocation_id=record.id,
@@ -128,6 +131,7 @@ class Effects:
             entries=list(effect.entries),
             journal_length=effect.journal_length,
             state=[pb.StateEntry(number=number, value=value) for number, value in state.items()],
+            partial_state=partial,
             random_seed=random_seed(record.id),
             retry_count=effect.retry_count,
             inactivity_timeout_ms=hot.target.handler.inactivity_ms if hot.target else 60_000,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from ..core.needs import Need, NeedInvocation, NeedPromises
+from ..core.decision import ClearState, PutState, Write
+from ..core.needs import Need, NeedInvocation, NeedPromises, NeedState
 from ..core.records import Status
+from ..core.state_view import StateView
 from ..core.target import Resolve
-from ..core.world import PromiseSet, World, load
+from ..core.world import Key, PromiseSet, World, load
 from ..store.base import Store
 
 
@@ -16,13 +18,20 @@ class Loader:
     """Loads invocations and promises. Two events that need one thing share one read.
 
     That is what keeps a slow read from bringing back what has changed meanwhile: nothing that is being read can
-    be created or changed by anyone who did not wait for the read.
+    be created or changed by anyone who did not wait for the read. State is the exception: whoever writes it tells the
+    view that is being filled.
+
+    Args:
+        uncommitted: gives the writes that are decided and not committed, in order.
     """
 
-    def __init__(self, world: World, store: Store, resolve: Resolve) -> None:
+    def __init__(
+        self, world: World, store: Store, resolve: Resolve, uncommitted: Callable[[], Sequence[Write]]
+    ) -> None:
         self._world = world
         self._store = store
         self._resolve = resolve
+        self._uncommitted = uncommitted
         self._reads: dict[Need, asyncio.Task[None]] = {}
 
     async def load(self, needs: Sequence[Need]) -> None:
@@ -39,6 +48,8 @@ class Loader:
             match need:
                 case NeedInvocation(invocation_id=invocation_id):
                     await self._invocation(invocation_id)
+                case NeedState(key=key, number=number):
+                    await self._state(key, number)
                 case NeedPromises(key=key):
                     if key not in self._world.promises:
                         self._world.promises[key] = PromiseSet(await self._store.promises(*key))
@@ -57,3 +68,23 @@ class Loader:
         if invocation_id not in self._world.invocations:
             target = self._resolve(record.service, record.handler, record.deployment_id)
             self._world.invocations[invocation_id] = load(record, rows, waiters, target)
+
+    async def _state(self, key: Key, number: int | None) -> None:
+        """Adds to the view of a key. One that was dropped meanwhile is filled for nothing, and read again."""
+        view = self._world.states.get(key)
+        if view is None:
+            view = self._world.states[key] = _begin_view(key, self._uncommitted())
+        if number is None:
+            view.read_numbers = await self._store.state_numbers(*key)
+        else:
+            view.read[number] = await self._store.state_entry(*key, number)
+
+
+def _begin_view(key: Key, uncommitted: Sequence[Write]) -> StateView:
+    view = StateView()
+    for write in uncommitted:
+        if isinstance(write, PutState) and (write.service, write.key) == key:
+            view.put(write.number, write.value)
+        elif isinstance(write, ClearState) and (write.service, write.key) == key:
+            view.clear()
+    return view

@@ -21,15 +21,15 @@ from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
 
 from ..core.acceptance import Request
-from ..core.decision import Decision, Forget, Report
+from ..core.decision import Decision, Forget, Report, Write
 from ..core.events import Attach, AwakeableCompleted, Event, Expire, Kill, Resume, Submit, TimerFired
 from ..core.failures import decode_result
 from ..core.machine import decide
-from ..core.needs import NeedInvocation, missing
+from ..core.needs import NeedInvocation, NeedState, missing
 from ..core.records import Status, Timer
 from ..core.target import Resolve, Target
 from ..core.turn import Turn
-from ..core.world import Phase, World
+from ..core.world import Key, Phase, World
 from ..deployments.dispatch import Dispatcher
 from ..store.base import Store, StoreError
 from .api import Accepted, Submission
@@ -74,7 +74,8 @@ class Engine:
         self._clock = clock
         self._turn = Turn(self.world, clock(), resolve)
         self._requests = Requests()
-        self._loader = Loader(self.world, store, resolve)
+        self._in_flight: list[Write] = []
+        self._loader = Loader(self.world, store, resolve, lambda: [*self._in_flight, *self._turn.out.writes])
         self._timers = Timers(store, clock, self._due, self.spawn, in_memory_timers_max)
         self._states = StateCache()
         self._dispatcher = dispatcher
@@ -168,12 +169,16 @@ class Engine:
         while held:
             event = held[0]
             loaded: set[bytes] = set()
+            viewed: set[Key] = set()
             while needs := missing(self.world, event):
                 loaded.update(need.invocation_id for need in needs if isinstance(need, NeedInvocation))
+                viewed.update(need.key for need in needs if isinstance(need, NeedState))
                 await self._loader.load(needs)
             self._decide(event)
             held.popleft()
             self.world.absent -= loaded
+            for key in viewed:
+                self.world.states.pop(key, None)
             self._turn.out.effects.extend(Forget(one) for one in loaded)
         del self._held[subject]
 
@@ -196,12 +201,14 @@ class Engine:
             batch = self.world.batch
             self.world.batch += 1
             if out.writes:
+                self._in_flight = out.writes
                 try:
                     await self._store.commit(out.writes)
                 except StoreError as error:
                     self._fail(error)
                     return
                 self._states.apply(out.writes)
+                self._in_flight = []
             for effect in out.effects:
                 self._effects.perform(effect, batch)
             self._flushing = False
