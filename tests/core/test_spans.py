@@ -98,6 +98,7 @@ CASES: list[tuple[Entry, list[Entry], str, SpanKind, int | None, str]] = [
     (journal.CompletePromise(3, Void()), [], "complete_promise count", SpanKind.INTERNAL, None, ""),
     (journal.Attach(CHILD), [], "attach", SpanKind.CLIENT, None, ""),
     (journal.Cancel(CHILD), [], "cancel", SpanKind.INTERNAL, 2_000, ""),
+    (journal.SendSignal(CHILD, "go", Value(b"")), [], "send_signal go", SpanKind.PRODUCER, 2_000, ""),
 ]
 
 
@@ -170,14 +171,101 @@ def test_the_attempt_that_gave_the_output_ends_with_the_invocation() -> None:
 
 def test_a_killed_attempt_without_start_begins_where_the_one_before_ended() -> None:
     history = [Attempt(ID, 1, 1_000, 2_000, AttemptOutcome.LOST)]
-    span = attempts(derive_spans(completed(FAILURE, epoch=2), [], history))[-1]
+    span = attempts(derive_spans(completed(FAILURE, epoch=2), rows((1_000, journal.Input(b""))), history))[-1]
     assert (span.start_ms, span.end_ms, span.attributes["restate.attempt.outcome"]) == (2_000, 9_000, "killed")
+
+
+def test_after_its_journal_was_purged_an_invocation_does_not_look_killed() -> None:
+    (span,) = attempts(derive_spans(completed(), [], []))
+    assert span.attributes["restate.attempt.outcome"] == "completed"
 
 
 def test_an_invocation_between_attempts_has_no_open_attempt() -> None:
     history = [Attempt(ID, 1, 1_000, 2_000, AttemptOutcome.SUSPENDED)]
     assert len(attempts(derive_spans(invocation(status=Status.SUSPENDED), [], history))) == 1
     assert attempts(derive_spans(invocation(epoch=2), [], [])) == []
+
+
+# Runs that were tried again.
+
+BOOM = Failure(14, "provider is down")
+
+
+def tried(*more: tuple[int, Entry]) -> list[Span]:
+    """The spans of a run whose first two tries failed: one retried in place, one by a durable timer."""
+    entries = rows(
+        (1_000, journal.Input(b"")),
+        (2_000, journal.Run("charge")),
+        (2_500, journal.RunFailed(1, 1, BOOM, first_try_at_ms=2_000, retry_at_ms=3_000)),
+        (3_500, journal.RunFailed(1, 2, BOOM, first_try_at_ms=2_000, retry_at_ms=6_000)),
+        *more,
+    )
+    return derive_spans(invocation(), entries, [])
+
+
+def tries(spans: Sequence[Span]) -> list[tuple[str, int, int | None, str]]:
+    return [
+        (span.name, span.start_ms, span.end_ms, span.error) for span in spans if "restate.run.try" in span.attributes
+    ]
+
+
+def test_each_try_of_a_run_is_a_child_of_its_span() -> None:
+    spans = tried((6_100, journal.RunDue(1, 2)), (6_200, journal.Completion(1, Value(b""))))
+    assert tries(spans) == [
+        ("try 1", 2_000, 2_500, "UNAVAILABLE: provider is down"),
+        ("try 2", 3_000, 3_500, "UNAVAILABLE: provider is down"),
+        ("try 3", 6_100, 6_200, ""),
+    ]
+    (run,) = steps(spans)
+    assert (run.start_ms, run.end_ms, run.error, run.attributes["restate.run.failures"]) == (2_000, 6_200, "", 2)
+    assert {span.parent_id for span in spans if "restate.run.try" in span.attributes} == {run.span_id}
+    assert len({span.span_id for span in spans}) == len(spans)
+
+
+def test_a_try_that_goes_on_or_is_not_due_is_not_shown() -> None:
+    assert [name for name, *_ in tries(tried((6_100, journal.RunDue(1, 2))))] == ["try 1", "try 2"]
+
+
+def test_the_try_that_used_up_the_policy_has_the_error_of_the_run() -> None:
+    spans = tried((6_200, journal.Completion(1, BOOM)))
+    assert tries(spans)[-1] == ("try 3", 6_000, 6_200, "UNAVAILABLE: provider is down")
+    assert steps(spans)[0].error == "UNAVAILABLE: provider is down"
+
+
+# What comes from outside.
+
+
+def test_cancellations_and_named_signals_are_moments_in_the_trace() -> None:
+    entries = rows(
+        (1_000, journal.Input(b"")),
+        (2_000, journal.Signal("approve", Value(b"yes"))),
+        (3_000, journal.Signal("approve", FAILURE)),
+        (4_000, journal.Cancelled(1, "cancelled by an operator")),
+        (5_000, journal.Cancelled(4, "the execution timeout passed")),
+    )
+    spans = derive_spans(invocation(), entries, [])[1:]
+    assert [(span.name, span.start_ms, span.end_ms, span.error) for span in spans] == [
+        ("signal approve", 2_000, 2_000, ""),
+        ("signal approve", 3_000, 3_000, "FAILED_PRECONDITION: sold out"),
+        ("cancelled", 4_000, 4_000, "CANCELLED: cancelled by an operator"),
+        ("cancelled", 5_000, 5_000, "DEADLINE_EXCEEDED: the execution timeout passed"),
+    ]
+    assert [span.attributes["restate.journal.notification.index"] for span in spans] == [1, 2, 3, 4]
+    assert steps(spans) == []
+
+
+def test_a_pause_is_shown_with_its_cause_and_how_to_go_on() -> None:
+    failed = Failed(failure=journal.failure_to_pb(BOOM)).to_binary()
+    history = [Attempt(ID, 1, 1_000, 2_000, AttemptOutcome.FAILED, "dep_a", failed)]
+    one = invocation(status=Status.PAUSED, last_failure=failed)
+    (span,) = [span for span in derive_spans(one, [], history) if span.name == "paused"]
+    assert (span.start_ms, span.end_ms, span.error) == (2_000, 2_000, "UNAVAILABLE: provider is down")
+    assert span.attributes["restate.resume"] == f"restate-cli invocations resume {invocation_id_text(ID)}"
+
+
+def test_a_pause_without_a_failure_was_asked_for() -> None:
+    spans = derive_spans(invocation(status=Status.PAUSED, epoch=0), [], [])
+    assert [(span.name, span.error) for span in spans[1:]] == [("paused", "by an operator")]
 
 
 # Traces across services.
@@ -249,7 +337,10 @@ def test_a_later_version_of_traceparent_is_read_as_far_as_known() -> None:
 COMMANDS = st.sampled_from([case[0] for case in CASES])
 RESULTS = st.sampled_from([Void(), Value(b"x"), FAILURE])
 NOTIFICATIONS = st.one_of(
-    st.builds(journal.Completion, st.integers(1, 8), RESULTS), st.builds(journal.Signal, st.integers(1, 3), RESULTS)
+    st.builds(journal.Completion, st.integers(1, 8), RESULTS),
+    st.builds(journal.Signal, st.integers(1, 3) | st.just("go"), RESULTS),
+    st.builds(journal.Cancelled, st.sampled_from([1, 4]), st.just("enough")),
+    st.builds(journal.RunDue, st.integers(1, 8), st.integers(1, 3)),
 )
 TIMES = st.integers(0, 12_000)
 
@@ -286,7 +377,7 @@ def test_every_command_has_one_span_inside_the_invocation(
     assert {span.trace_id for span in spans} == {trace_context(one).trace_id}
     top = spans[0]
     for span in spans[1:]:
-        assert span.parent_id == top.span_id
+        assert span.parent_id == top.span_id or "restate.run.try" in span.attributes
         assert span.start_ms >= top.start_ms
         assert span.end_ms is None or span.end_ms >= span.start_ms
         assert top.end_ms is None or (span.end_ms is not None and span.end_ms <= top.end_ms)

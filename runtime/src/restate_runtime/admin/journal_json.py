@@ -66,12 +66,32 @@ class JournalReader:
                 return {"awakeableId": entry.awakeable_id, **self._result(entry.result)}
             case j.Attach() | j.Cancel():
                 return {"invocationId": invocation_id_text(entry.invocation_id)}
+            case j.SendSignal():
+                target = {"invocationId": invocation_id_text(entry.invocation_id), "name": entry.name}
+                return {**target, **self._result(entry.result)}
+            case j.Completion() | j.Signal() | j.Cancelled() | j.RunFailed() | j.RunDue():
+                return self._notification(entry)
+            case _:
+                return self._stored(entry)
+
+    def _notification(self, entry: j.Notification) -> dict[str, Any]:
+        match entry:
             case j.Completion():
                 return {"command": entry.command, **self._completion(entry)}
             case j.Signal():
                 return {"target": entry.target, **self._result(entry.result)}
-            case _:
-                return self._stored(entry)
+            case j.Cancelled():
+                return {"code": StatusCode.of(entry.code).name, "message": entry.message}
+            case j.RunFailed():
+                return {
+                    "command": entry.command,
+                    "failures": entry.failures,
+                    "failure": self._failure(entry.failure),
+                    "firstTryAtMs": entry.first_try_at_ms,
+                    "retryAtMs": entry.retry_at_ms,
+                }
+            case j.RunDue():
+                return {"command": entry.command, "failures": entry.failures}
 
     def _stored(self, entry: j.Entry) -> dict[str, Any]:
         """State and promises."""

@@ -88,7 +88,7 @@ class Reading:
         for row, entry in zip(rows, entries, strict=True):
             number: int | None
             if isinstance(entry, j.NOTIFICATIONS):
-                number = entry.command if isinstance(entry, j.Completion) else None
+                number = entry.command if isinstance(entry, j.Completion | j.RunFailed | j.RunDue) else None
                 name = str(entry.target) if isinstance(entry, j.Signal) else ""
             else:
                 number, name = commands, command_name(entry, view.field_name)

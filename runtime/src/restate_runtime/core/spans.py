@@ -1,11 +1,13 @@
 """The trace of an invocation, derived from its record, its journal and its attempts.
 
-One span for the invocation, one for each attempt, one for each step. A step is a command of the journal; Input and
-Output are no steps, they are the invocation itself. Nothing here is stored: deriving again gives equal ids.
+One span for the invocation, one for each attempt, one for each step, one for each try of a run that was tried again.
+A step is a command of the journal; Input and Output are no steps, they are the invocation itself. What came from
+outside and belongs to no command (a cancellation, a named signal, a pause) is a span that takes no time. Nothing here
+is stored: deriving again gives equal ids.
 
 Invariants:
-- The spans of steps and attempts are children of the invocation's span and lie inside its times. A step is recorded
-  once, however many attempts replay it, so it is a sibling of the attempts and not a child of one.
+- Tries are children of their run's span, all others are children of the invocation's; all lie inside its times. A
+  step is recorded once, however many attempts replay it, so it is a sibling of the attempts and not a child of one.
 - A span without an end lasts still. Once the invocation has completed, every span has an end; a step that never
   got its result ends with the invocation and says so in `restate.journal.command.unfinished`.
 - Steps whose effect is recorded with the command itself (state, sends) take no time.
@@ -13,78 +15,47 @@ Invariants:
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Sequence
 
 from restate_protocol import journal
 from restate_protocol.gen.restate.protocol.v1 import journal_pb as pb
 from restate_protocol.gen.restate.protocol.v1.session_pb import Failed
-from restate_protocol.ids import awakeable_id_text, invocation_id_text
-from restate_protocol.journal import NOTIFICATIONS, Command, Completion, Failure, Result, Signal
+from restate_protocol.ids import invocation_id_text
+from restate_protocol.journal import NOTIFICATIONS, Command, Completion, Failure, Result, RunDue, RunFailed, Signal
 from restate_protocol.status import StatusCode
 
+from .command_traits import FieldName, began_ms, command_name, details, is_instant, kind, links
 from .records import Attempt, AttemptOutcome, Invocation, JournalRow, Status
+from .run_tries import RunTries, Try
+from .span import Attributes, Span, SpanKind
 from .trace_context import (
     Link,
     attempt_span_id,
     attempt_traceparent,
-    derived_trace_id,
+    event_span_id,
     invocation_span_id,
     parse_traceparent,
+    pause_span_id,
     step_span_id,
     step_traceparent,
     trace_context,
+    try_span_id,
 )
 
 __all__ = [
     "Attributes",
+    "FieldName",
     "Link",
     "Span",
     "SpanKind",
     "attempt_traceparent",
+    "command_name",
     "derive_spans",
     "parse_traceparent",
     "step_traceparent",
     "target",
     "trace_context",
 ]
-
-Attributes: TypeAlias = Mapping[str, str | int | bool]
-FieldName: TypeAlias = Callable[[Command], str | None]
-
-
-class SpanKind(enum.Enum):
-    """What OpenTelemetry calls the kind of a span."""
-
-    INTERNAL = "internal"
-    SERVER = "server"
-    CLIENT = "client"
-    PRODUCER = "producer"
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """One span.
-
-    Args:
-        trace_id, span_id: 32 and 16 hex digits.
-        parent_id: 16 hex digits, or empty for the root of a trace.
-        start_ms, end_ms: milliseconds since the Unix epoch; no end: it lasts still.
-        error: what went wrong, for people; empty where all is well.
-    """
-
-    trace_id: str
-    span_id: str
-    parent_id: str
-    name: str
-    kind: SpanKind
-    start_ms: int
-    end_ms: int | None
-    attributes: Attributes = field(default_factory=dict)
-    error: str = ""
-    links: tuple[Link, ...] = ()
 
 
 def target(invocation: Invocation) -> str:
@@ -99,7 +70,7 @@ def derive_spans(
     attempts: Sequence[Attempt],
     field_name: FieldName | None = None,
 ) -> list[Span]:
-    """The spans of one invocation: its own first, then attempts and steps by start.
+    """The spans of one invocation: its own first, then all others by start.
 
     Args:
         rows: its whole journal, in order.
@@ -110,7 +81,7 @@ def derive_spans(
         FrameError: the journal holds bytes that are no entry.
     """
     trace = _Trace(invocation, rows, attempts, field_name or (lambda _: None))
-    children = trace.attempt_spans() + trace.step_spans()
+    children = trace.attempt_spans() + trace.step_spans() + trace.event_spans()
     return [trace.invocation_span(), *sorted(children, key=lambda span: span.start_ms)]
 
 
@@ -138,6 +109,8 @@ class _Trace:
         }
         self._commands: list[tuple[int, int, Command]] = []
         self._results: dict[tuple[type, int], tuple[int, Result]] = {}
+        self._tries: dict[int, RunTries] = {}
+        self._events: list[tuple[int, int, journal.Cancelled | Signal]] = []
         for row in rows:
             self._read(row)
         self._has_output = any(isinstance(command, journal.Output) for _, _, command in self._commands)
@@ -147,16 +120,19 @@ class _Trace:
         match entry:
             case Completion():
                 self._results.setdefault((Completion, entry.command), (row.at_ms, entry.result))
-            case Signal():
-                if isinstance(entry.target, int):
-                    self._results.setdefault((Signal, entry.target), (row.at_ms, entry.result))
+            case Signal(target=int() as number):
+                self._results.setdefault((Signal, number), (row.at_ms, entry.result))
+            case Signal() | journal.Cancelled():
+                self._events.append((row.index, row.at_ms, entry))
+            case RunFailed() | RunDue():
+                self._tries.setdefault(entry.command, RunTries()).note(row.at_ms, entry)
             case _:
                 assert not isinstance(entry, NOTIFICATIONS)
                 if isinstance(entry, journal.Run) and entry.result is not None:
                     self._results.setdefault((Completion, len(self._commands)), (row.at_ms, entry.result))
                 self._commands.append((row.index, row.at_ms, entry))
 
-    # The three kinds of spans.
+    # The kinds of spans.
 
     def invocation_span(self) -> Span:
         one = self._invocation
@@ -185,12 +161,19 @@ class _Trace:
         return spans if last is None else [*spans, last]
 
     def step_spans(self) -> list[Span]:
-        steps = enumerate(self._commands)
-        return [
-            self._step(number, index, at_ms, command)
-            for number, (index, at_ms, command) in steps
-            if not isinstance(command, journal.Input | journal.Output)
-        ]
+        """Those of the steps, and those of the tries of runs."""
+        spans: list[Span] = []
+        for number, (index, at_ms, command) in enumerate(self._commands):
+            if isinstance(command, journal.Input | journal.Output):
+                continue
+            step = self._step(number, index, at_ms, command)
+            spans += [step, *self._tries_of(step, number)]
+        return spans
+
+    def event_spans(self) -> list[Span]:
+        """Those of what came from outside and belongs to no step."""
+        spans = [self._event(*event) for event in self._events]
+        return [*spans, self._pause()] if self._invocation.status is Status.PAUSED else spans
 
     # Attempts.
 
@@ -208,7 +191,8 @@ class _Trace:
         if one.epoch == 0 or one.epoch in known:
             return None
         if one.status is Status.COMPLETED:
-            outcome = "completed" if self._has_output else "killed"
+            # Without a journal, which was purged then, nobody knows better.
+            outcome = "completed" if self._has_output or not self._rows else "killed"
             return self._attempt(one.epoch, self._last_start(), one.completed_ms, {"restate.attempt.outcome": outcome})
         if one.attempt_started_ms is None:
             return None
@@ -239,18 +223,20 @@ class _Trace:
             "restate.journal.command.index": number,
             "restate.journal.entry.index": index,
             **({"restate.journal.command.name": name} if name else {}),
-            **_details(self._invocation.id, command),
+            **details(self._invocation.id, command),
         }
+        if number in self._tries:
+            attributes["restate.run.failures"] = self._tries[number].failures
         if ended is None and self._invocation.completed_ms is not None:
             attributes["restate.journal.command.unfinished"] = True
         return self._child(
             step_span_id(self._invocation.id, number),
             f"{journal.type_name(command)} {name}".rstrip(),
-            _KINDS.get(type(command), SpanKind.INTERNAL),
-            (_began_ms(at_ms, command), ended),
+            kind(command),
+            (began_ms(at_ms, command), ended),
             attributes,
             _error(result, attributes),
-            _links(command),
+            links(command),
         )
 
     def _outcome(self, number: int, at_ms: int, command: Command) -> tuple[int | None, Result | None]:
@@ -258,7 +244,54 @@ class _Trace:
         key = (Signal, command.number) if isinstance(command, journal.Awakeable) else (Completion, number)
         if key in self._results:
             return self._results[key]
-        return (at_ms if _is_instant(command) else None), None
+        return (at_ms if is_instant(command) else None), None
+
+    def _tries_of(self, step: Span, number: int) -> list[Span]:
+        if number not in self._tries:
+            return []
+        ended_ms, result = self._results.get((Completion, number), (None, None))
+        return [self._try(step, number, one) for one in self._tries[number].tries(ended_ms, result)]
+
+    def _try(self, step: Span, number: int, one: Try) -> Span:
+        attributes: dict[str, str | int | bool] = {"restate.run.try": one.number}
+        if one.retry_at_ms is not None:
+            attributes["restate.run.retry_at_ms"] = one.retry_at_ms
+        return self._child(
+            try_span_id(self._invocation.id, number, one.number),
+            f"try {one.number}",
+            SpanKind.INTERNAL,
+            (max(step.start_ms, one.start_ms), one.end_ms),
+            attributes,
+            _error(one.failure, attributes),
+            parent_id=step.span_id,
+        )
+
+    # Events.
+
+    def _event(self, index: int, at_ms: int, entry: journal.Cancelled | Signal) -> Span:
+        attributes: dict[str, str | int | bool] = {
+            "restate.journal.notification.type": journal.type_name(entry),
+            "restate.journal.notification.index": index,
+        }
+        if isinstance(entry, Signal):
+            name = f"signal {entry.target}"
+            error = _error(entry.result, attributes)
+        else:
+            name = "cancelled"
+            error = _error(Failure(entry.code, entry.message), attributes)
+        return self._instant(event_span_id(self._invocation.id, index), name, at_ms, attributes, error)
+
+    def _pause(self) -> Span:
+        """Shows that somebody has to do something, and what."""
+        one = self._invocation
+        text = invocation_id_text(one.id)
+        attributes: dict[str, str | int | bool] = {"restate.resume": f"restate-cli invocations resume {text}"}
+        error = _failed(one.last_failure, attributes) or "by an operator"
+        known = [one.created_ms, *(attempt.ended_ms for attempt in self._attempts)]
+        return self._instant(pause_span_id(one.id, one.epoch), "paused", max(known), attributes, error)
+
+    def _instant(self, span_id: str, name: str, at_ms: int, attributes: Attributes, error: str) -> Span:
+        return self._child(span_id, name, SpanKind.INTERNAL, (at_ms, at_ms), attributes, error)
 
     def _child(
         self,
@@ -269,6 +302,7 @@ class _Trace:
         attributes: Attributes,
         error: str,
         links: tuple[Link, ...] = (),
+        parent_id: str = "",
     ) -> Span:
         start_ms = max(times[0], self._invocation.created_ms)
         if self._invocation.completed_ms is not None:
@@ -276,7 +310,7 @@ class _Trace:
         return Span(
             self._context.trace_id,
             span_id,
-            invocation_span_id(self._invocation.id),
+            parent_id or invocation_span_id(self._invocation.id),
             name,
             kind,
             start_ms,
@@ -292,74 +326,6 @@ class _Trace:
         if completed is None:
             return None if end_ms is None else max(start_ms, end_ms)
         return max(start_ms, completed if end_ms is None else min(end_ms, completed))
-
-
-def _began_ms(at_ms: int, command: Command) -> int:
-    """When a step began: a run that came with its result began before it was recorded."""
-    return at_ms - command.duration_ms if isinstance(command, journal.Run) and command.result is not None else at_ms
-
-
-_KINDS: dict[type, SpanKind] = {
-    journal.Call: SpanKind.CLIENT,
-    journal.Attach: SpanKind.CLIENT,
-    journal.Send: SpanKind.PRODUCER,
-}
-
-
-def _is_instant(command: Command) -> bool:
-    """Whether the command is all there is: no notification follows."""
-    match command:
-        case journal.GetState():
-            return command.result is not None
-        case journal.GetStateKeys():
-            return command.numbers is not None
-        case journal.Awakeable():
-            return False
-        case _:
-            return not isinstance(command, journal.COMPLETABLE)
-
-
-def command_name(command: Command, field_name: FieldName | None = None) -> str:
-    """What the command is about, for people: the name of the run, the callee, the state entry, …"""
-    match command:
-        case journal.Run() | journal.Sleep():
-            return command.name
-        case journal.Call() | journal.Send():
-            return f"{command.service}/{command.handler}"
-        case (
-            journal.GetState()
-            | journal.SetState()
-            | journal.ClearState()
-            | journal.GetPromise()
-            | journal.PeekPromise()
-            | journal.CompletePromise()
-        ):
-            return (field_name(command) if field_name else None) or str(command.number)
-        case journal.Awakeable():
-            return str(command.number)
-        case _:
-            return ""
-
-
-def _details(invocation_id: bytes, command: Command) -> Attributes:
-    match command:
-        case journal.Call() | journal.Send() | journal.Attach() | journal.Cancel():
-            return {"restate.journal.command.invocation.id": invocation_id_text(command.invocation_id)}
-        case journal.Sleep():
-            return {"restate.journal.command.wake_at_ms": command.wake_at_ms}
-        case journal.Awakeable():
-            return {"restate.awakeable.id": awakeable_id_text(invocation_id, command.number)}
-        case journal.CompleteAwakeable():
-            return {"restate.awakeable.id": command.awakeable_id}
-        case _:
-            return {}
-
-
-def _links(command: Command) -> tuple[Link, ...]:
-    """A send links to the trace that it begins; a call needs no link, the callee is its child."""
-    if not isinstance(command, journal.Send):
-        return ()
-    return (Link(derived_trace_id(command.invocation_id), invocation_span_id(command.invocation_id)),)
 
 
 def _error(result: Result | None, attributes: dict[str, str | int | bool]) -> str:

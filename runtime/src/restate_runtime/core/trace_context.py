@@ -90,6 +90,21 @@ def step_span_id(invocation_id: bytes, command: int) -> str:
     return _hex(8, b"step", invocation_id, command.to_bytes(8, "big"))
 
 
+def try_span_id(invocation_id: bytes, command: int, number: int) -> str:
+    """The id of the span of try `number` of the run that is command number `command`, 16 hex digits."""
+    return _hex(8, b"try", invocation_id, command.to_bytes(8, "big") + number.to_bytes(8, "big"))
+
+
+def event_span_id(invocation_id: bytes, index: int) -> str:
+    """The id of the span of the notification at `index` of the journal, 16 hex digits."""
+    return _hex(8, b"event", invocation_id, index.to_bytes(8, "big"))
+
+
+def pause_span_id(invocation_id: bytes, epoch: int) -> str:
+    """The id of the span of the pause after attempt `epoch`, 16 hex digits."""
+    return _hex(8, b"pause", invocation_id, epoch.to_bytes(8, "big"))
+
+
 def attempt_traceparent(invocation: Invocation, epoch: int) -> str:
     """The W3C context an endpoint gets with attempt `epoch`: spans made by the handler's code are its children."""
     return _traceparent(invocation, attempt_span_id(invocation.id, epoch))
