@@ -23,6 +23,10 @@ class Waiting:
         self._waiting: dict[asyncio.Future[Result], bytes] = {}
         self._sent_away = False
 
+    def __len__(self) -> int:
+        """How many wait for a result that is not there."""
+        return sum(not future.done() for future in self._waiting)
+
     async def payload(self, accepted: Accepted) -> bytes:
         """The response of an invocation; empty where the caller does not wait.
 
