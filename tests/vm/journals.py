@@ -38,17 +38,18 @@ class Attempt:
 
     def complete(self, command: int, result: Result = OK) -> None:
         """A completion arrives."""
-        self._notify(Completion(command, result))
+        self.notify(Completion(command, result))
 
     def signal(self, number: int | str, result: Result = OK) -> None:
         """A signal arrives."""
-        self._notify(Signal(number, result))
+        self.notify(Signal(number, result))
 
     def ack(self, command: int) -> None:
         """A run's proposal is acknowledged."""
         self.machine.run_ack(pb.RunAck(invocation_id=INVOCATION_ID, epoch=1, command=command))
 
-    def _notify(self, entry: Entry) -> None:
+    def notify(self, entry: Entry) -> None:
+        """A notification arrives."""
         self.machine.notify(pb.Notify(invocation_id=INVOCATION_ID, epoch=1, entry=journal.encode(entry)))
 
 

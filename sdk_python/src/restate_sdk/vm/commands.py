@@ -19,6 +19,7 @@ from .errors import Closed, Difference, JournalMismatch
 from .journal import Comparator, Recording, describe, difference, name_of, read_command
 from .results import ResultQueue
 from .state import LocalState
+from .tries import RunTries
 
 #: The longest value, in bytes, unless the runtime names another limit. 32 MiB.
 DEFAULT_MAX_VALUE_BYTES = 32 * 1024 * 1024
@@ -52,6 +53,7 @@ class Commands:
         "_recording",
         "_results",
         "_state",
+        "_tries",
         "_with_result",
         "awakeables",
         "epoch",
@@ -75,6 +77,7 @@ class Commands:
         self._results = ResultQueue()
         self._proposals: dict[int, Result] = {}
         self._with_result: frozenset[int] = frozenset()
+        self._tries: dict[int, RunTries] = {}
         entries = ((entry.number, entry.value) for entry in start.state)
         self._state = LocalState(entries, complete=not start.partial_state)
         self._recording = Recording(start.journal_length)

@@ -36,6 +36,9 @@ _LONGEST_TEXT = 200
 _NOTIFICATION_TAGS = (
     journal.encode(Completion(0, Void()))[:2],
     journal.encode(Signal(1, Void()))[:2],
+    journal.encode(journal.Cancelled(0, ""))[:2],
+    journal.encode(journal.RunFailed(0, 0, journal.Failure(0, ""), 0, 0))[:2],
+    journal.encode(journal.RunDue(0, 0))[:2],
 )
 _RUN_TAG = journal.encode(journal.Run(""))[:1]
 

@@ -16,7 +16,7 @@ from restate_protocol import journal
 from restate_protocol.errors import FrameError
 from restate_protocol.frames import EndpointFrame
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_protocol.journal import Result
+from restate_protocol.journal import Notification, Result, RunDue, RunFailed
 
 from .awaiting import Group, Results, Tree, first_failed, leaves, open_part, to_protocol, winner
 from .commands import DEFAULT_MAX_VALUE_BYTES
@@ -25,6 +25,7 @@ from .journal import Comparator, compare_bytes, describe, read_command, read_not
 from .operations import Operations
 from .run_operations import RunOperations
 from .state_operations import StateOperations
+from .tries import count
 
 
 class Machine(RunOperations, StateOperations, Operations):
@@ -81,7 +82,14 @@ class Machine(RunOperations, StateOperations, Operations):
         """
         if not self.loaded:
             raise FrameError("a notification before the end of the announced journal")
-        self._results.take(read_notification(frame.entry))
+        self._take(read_notification(frame.entry))
+
+    def _take(self, notification: Notification) -> None:
+        """Failures of runs are known at once; whatever the handler sees has to wait for its turn."""
+        if isinstance(notification, RunFailed | RunDue):
+            count(self._tries, notification)
+        else:
+            self._results.take(notification)
 
     def _add(self, entries: list[bytes]) -> None:
         self._recording.add(entries)
@@ -97,7 +105,7 @@ class Machine(RunOperations, StateOperations, Operations):
         self.payload, self.headers = first.payload, first.headers
         self._next = 1
         for notification in self._recording.notifications:
-            self._results.take(notification)
+            self._take(notification)
         self._with_result = self._results.pending()
 
     # Results

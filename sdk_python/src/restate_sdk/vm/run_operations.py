@@ -8,11 +8,12 @@ from typing import NoReturn
 from restate_protocol import journal
 from restate_protocol.errors import FrameError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_protocol.journal import Result
+from restate_protocol.journal import Failure, Result
 
 from .commands import Commands
 from .errors import Difference
 from .journal import describe
+from .tries import RunTries
 
 
 @lru_cache(maxsize=1024)
@@ -62,6 +63,30 @@ class RunOperations(Commands):
     def has_result(self, handle: int) -> bool:
         """Whether the journal already has the result of a command: then nothing may execute again."""
         return handle in self._with_result or handle in self._results.seen
+
+    def tries(self, handle: int) -> RunTries | None:
+        """How often the journal says that the run's function failed; None where it never did."""
+        return self._tries.get(handle)
+
+    def try_failed(self, handle: int, failure: Failure, times: tuple[int, int], *, durable: bool) -> None:
+        """A try of the run's function failed and another follows, once `tries` has counted this one.
+
+        Args:
+            times: when the first try began and when the next is due, in milliseconds since the epoch.
+            durable: the runtime times the wait, so that the attempt may suspend meanwhile.
+        """
+        self.check_open()
+        first_try_at_ms, retry_at_ms = times
+        frame = pb.RunFailure(
+            invocation_id=self.invocation_id,
+            epoch=self.epoch,
+            command=handle,
+            failure=journal.failure_to_pb(failure),
+            first_try_at_ms=first_try_at_ms,
+            retry_at_ms=retry_at_ms,
+            durable_timer=durable,
+        )
+        self._out.append(frame)
 
     def run_ack(self, frame: pb.RunAck) -> None:
         """The proposed result of a run was committed: it takes its place among the notifications.
