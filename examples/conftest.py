@@ -5,14 +5,16 @@ Readiness is awaited, never slept for: runtime and endpoint print that they are 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,19 @@ import pytest
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 READY_SECONDS = 60
+PORTS = ("ingress_grpc", "ingress_http", "admin_grpc", "admin_http")
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Waits until the condition holds.
+
+    Raises:
+        AssertionError: it never did.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {READY_SECONDS} s in vain for {what}"
+        time.sleep(0.02)
 
 
 class Process:
@@ -75,6 +90,7 @@ class Example:
     folder: Path
     addresses: dict[str, str] = field(default_factory=dict)
     endpoint_port: int = 0
+    ports: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
 
     @property
@@ -89,9 +105,21 @@ class Example:
             "RESTATE_INGRESS": self.addresses.get("ingress_grpc", ""),
             "RESTATE_ADMIN": self.addresses.get("admin_grpc", ""),
             "RESTATE_DB": str(self.folder / "restate.db"),
-            **{f"RESTATE_{name}_PORT": "0" for name in ("INGRESS_GRPC", "INGRESS_HTTP", "ADMIN_GRPC", "ADMIN_HTTP")},
+            **{f"RESTATE_{name.upper()}_PORT": self.ports.get(name, "0") for name in PORTS},
             "EXAMPLE_LOG": str(self.folder / "effects.log"),
         }
+
+    def start(self, **env: str) -> tuple[Process, Process]:
+        """Runtime and endpoint, ready to be called; the settings are the endpoint's."""
+        endpoint = self._begin_endpoint(env)  # both at once: each takes a while
+        runtime = self.start_runtime()
+        self._endpoint_is_ready(endpoint)
+        self.register()
+        return runtime, endpoint
+
+    def keep_addresses(self) -> None:
+        """A runtime that is started again listens where the last one did."""
+        self.ports = {name: address.rpartition(":")[2] for name, address in self.addresses.items()}
 
     def start_runtime(self) -> Process:
         """`restate-runtime start`, on free ports."""
@@ -108,10 +136,16 @@ class Example:
 
     def start_endpoint(self, **env: str) -> Process:
         """`python app.py`, but on a free port; on the same one when it is started again."""
-        program = f"from app import app; app.serve(port={self.endpoint_port})"
-        process = self._start("endpoint", [sys.executable, "-c", program], env)
-        self.endpoint_port = int(process.line("Serving on ").rpartition(":")[2])
+        process = self._begin_endpoint(env)
+        self._endpoint_is_ready(process)
         return process
+
+    def _begin_endpoint(self, env: dict[str, str]) -> Process:
+        program = f"from app import app; app.serve(port={self.endpoint_port})"
+        return self._start("endpoint", [sys.executable, "-c", program], env)
+
+    def _endpoint_is_ready(self, process: Process) -> None:
+        self.endpoint_port = int(process.line("Serving on ").rpartition(":")[2])
 
     def register(self) -> None:
         """`restate-cli deployments register`."""
@@ -129,17 +163,42 @@ class Example:
         """The lines that `python` prints for this program of the example."""
         return self._run([sys.executable, *command]).splitlines()
 
-    def curl(self, method: str, request: dict[str, object]) -> Any:
-        """POST of JSON to the HTTP ingress, as `curl` does it; its answer."""
+    def begin(self, *arguments: str) -> Process:
+        """`python client.py`, which is not waited for."""
+        return self._start("client", [sys.executable, "client.py", *arguments], {})
+
+    def curl(self, method: str, request: Mapping[str, object]) -> Any:
+        """POST of JSON to the HTTP ingress, as `curl` does it; its answer.
+
+        Raises:
+            urllib.error.HTTPError: it was refused, or the handler failed.
+        """
+        return self._post(method, request)[0]
+
+    def send(self, method: str, request: Mapping[str, object]) -> str:
+        """The same with `restate-send: true`; gives the invocation's id."""
+        return self._post(method, request, restate_send="true")[1]
+
+    def _post(self, method: str, request: Mapping[str, object], **more: str) -> tuple[Any, str]:
         url = f"http://{self.addresses['ingress_http']}/{method}"
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", **{name.replace("_", "-"): more[name] for name in more}}
         post = urllib.request.Request(url, json.dumps(request).encode(), headers)
         with urllib.request.urlopen(post, timeout=READY_SECONDS) as answer:
-            return json.load(answer)
+            return json.load(answer), answer.headers["restate-invocation-id"]
 
     def journal(self, invocation_id: str) -> list[str]:
         """The types of the entries in the journal of an invocation."""
         return [entry["type"] for entry in json.loads(self.cli("invocations", "journal", invocation_id, "--json"))]
+
+    def until_journaled(self, invocation_id: str, *types: str) -> None:
+        """Waits until the journal of an invocation ends with these entries."""
+        wanted = list(types)
+        until(lambda: self.journal(invocation_id)[-len(wanted) :] == wanted, f"{invocation_id} to have {wanted}")
+
+    def until_effect(self, beginning: str) -> str:
+        """Waits until a handler did to the world what begins so; the whole line."""
+        until(lambda: any(line.startswith(beginning) for line in self.effects()), f"the effect {beginning!r}")
+        return next(line for line in self.effects() if line.startswith(beginning))
 
     def effects(self) -> list[str]:
         """What the handlers did to the world, in order."""
@@ -168,15 +227,28 @@ def _forget_generated() -> None:
         del sys.modules[name]
 
 
-@pytest.fixture
-def generated(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A copy of the test's example, with generated code."""
-    folder = tmp_path / request.path.parent.name
-    shutil.copytree(request.path.parent, folder, ignore=shutil.ignore_patterns("gen", "__pycache__", "test_*"))
+@functools.cache
+def generate(example: Path, into: Path) -> Path:
+    """A copy of an example with generated code, made once."""
+    folder = into / example.name
+    shutil.copytree(example, folder, ignore=shutil.ignore_patterns("gen", "__pycache__", "test_*"))
     command = [str(SCRIPTS / "restate-codegen"), "generate", "protos", "--out", "gen"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def generated_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the examples are that have been generated."""
+    return tmp_path_factory.mktemp("examples")
+
+
+@pytest.fixture
+def generated(request: pytest.FixtureRequest, generated_examples: Path, tmp_path: Path) -> Path:
+    """A copy of the test's example, with generated code."""
+    folder = generate(request.path.parent, generated_examples)
+    return Path(shutil.copytree(folder, tmp_path / folder.name))
 
 
 @pytest.fixture

@@ -1,0 +1,34 @@
+"""Reserves a product, and asks again until somebody answers: `python client.py tea res-1`."""
+
+import asyncio
+import os
+import sys
+
+import restate_client
+from gen.reservation.v1.products_pb import Reservation, ReserveRequest
+from gen.reservation.v1.products_restate import OutOfStockError, ProductsClient
+
+INGRESS = os.environ.get("RESTATE_INGRESS", "localhost:8080")
+
+
+async def reserve(product: str, reservation_id: str) -> Reservation:
+    request = ReserveRequest(product=product, reservation_id=reservation_id)
+    async with restate_client.connect(INGRESS) as restate:
+        while True:
+            try:
+                return await ProductsClient(restate).reserve(request)
+            except restate_client.ConnectionFailed:
+                # Was it reserved or not? Nobody can know, and it does not matter: the id makes asking again safe.
+                print("asking again", flush=True)
+                await asyncio.sleep(0.2)
+
+
+async def main(product: str, reservation_id: str) -> None:
+    try:
+        print((await reserve(product, reservation_id)).voucher)
+    except OutOfStockError as error:
+        print("out of stock:", error.detail.product)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
