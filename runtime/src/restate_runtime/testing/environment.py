@@ -70,6 +70,11 @@ class Environment:
         return self._connection
 
     @property
+    def store(self) -> Store:
+        """The store of the runtime, open."""
+        return self._node.store
+
+    @property
     def address(self) -> str:
         """host:port of the gRPC ingress; empty without `sockets`. A restart changes it."""
         return self._address
