@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import pytest
@@ -44,21 +45,40 @@ SERVICES = ("shop.v1.Cart", "shop.v1.Checkout")
 
 @dataclass
 class FakeEngine:
-    """Remembers what it was asked; refuses ids it is told to refuse."""
+    """Remembers what it was asked; refuses everything, or the ids it is told to refuse."""
 
-    resumed: list[bytes] = field(default_factory=list)
-    killed: list[bytes] = field(default_factory=list)
+    done: list[tuple[Any, ...]] = field(default_factory=list)
     refuse: TerminalError | None = None
+    refused: dict[bytes, Exception] = field(default_factory=dict)
 
-    async def resume(self, invocation_id: bytes) -> None:
+    def _do(self, verb: str, invocation_id: bytes, *more: object) -> None:
         if self.refuse is not None:
             raise self.refuse
-        self.resumed.append(invocation_id)
+        if invocation_id in self.refused:
+            raise self.refused[invocation_id]
+        self.done.append((verb, invocation_id, *more))
+
+    async def cancel(self, invocation_id: bytes) -> None:
+        self._do("cancel", invocation_id)
 
     async def kill(self, invocation_id: bytes) -> None:
-        if self.refuse is not None:
-            raise self.refuse
-        self.killed.append(invocation_id)
+        self._do("kill", invocation_id)
+
+    async def pause(self, invocation_id: bytes) -> None:
+        self._do("pause", invocation_id)
+
+    async def resume(self, invocation_id: bytes, deployment_id: str | None = None) -> None:
+        self._do("resume", invocation_id, deployment_id)
+
+    async def restart(self, invocation_id: bytes, entries: int = 0, deployment_id: str | None = None) -> bytes:
+        self._do("restart", invocation_id, entries, deployment_id)
+        return invocation_id[::-1]
+
+    async def purge(self, invocation_id: bytes) -> None:
+        self._do("purge", invocation_id)
+
+    async def purge_journal(self, invocation_id: bytes) -> None:
+        self._do("purge_journal", invocation_id)
 
 
 @dataclass

@@ -3,62 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import pytest
-from protobuf import Message
 from restate_protocol import journal as j
-from restate_protocol.errors import TerminalError
 from restate_protocol.gen.restate.admin.v1 import admin_pb as pb
 from restate_protocol.gen.restate.protocol.v1.session_pb import Failed
 from restate_protocol.ids import awakeable_id_text, child_invocation_id, invocation_id_text
 from restate_protocol.services import HandlerMode
-from restate_protocol.status import StatusCode
-from restate_runtime.core.decision import AppendEntry, CreateInvocation, RecordAttempt, Write
+from restate_runtime.core.decision import RecordAttempt
 from restate_runtime.core.records import Attempt, AttemptOutcome, Invocation, Status
 from restate_runtime.core.spans import step_traceparent
 
+from tests.runtime.admin.calls import ID, TEXT, call, cart, journal, put, refusal
 from tests.runtime.admin.conftest import SERVICES, Rig
-
-Res = TypeVar("Res", bound=Message[Any])
-
-ID = bytes(range(16))
-TEXT = invocation_id_text(ID)
-
-
-async def call(rig: Rig, method: str, request: Message[Any], response: type[Res]) -> Res:
-    return response.from_binary(await raw(rig, method, request.to_binary()))
-
-
-async def raw(rig: Rig, method: str, data: bytes) -> bytes:
-    stub: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = rig.channel.unary_unary(f"/restate.admin.v1.Admin/{method}")
-    return await stub(data)
-
-
-async def refusal(rig: Rig, method: str, request: Message[Any] | bytes) -> tuple[grpc.StatusCode, str]:
-    data = request if isinstance(request, bytes) else request.to_binary()
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await raw(rig, method, data)
-    return caught.value.code(), caught.value.details() or ""
-
-
-def cart(invocation_id: bytes = ID, **changes: Any) -> Invocation:
-    one = Invocation(invocation_id, "shop.v1.Cart", "Add", "ada", HandlerMode.EXCLUSIVE, 1_000, deployment_id="dep_1")
-    for name, value in changes.items():
-        setattr(one, name, value)
-    return one
-
-
-async def put(rig: Rig, invocation: Invocation, *entries: j.Entry) -> None:
-    writes: list[Write] = [CreateInvocation(invocation)]
-    writes += [AppendEntry(invocation.id, index, 1_000 + index, j.encode(entry)) for index, entry in enumerate(entries)]
-    await rig.store.commit(writes)
-
-
-async def journal(rig: Rig, text: str = TEXT) -> list[pb.JournalEntry]:
-    return (await call(rig, "GetJournal", pb.GetJournalRequest(id=text), pb.GetJournalResponse)).entries
-
 
 # Deployments.
 
@@ -155,7 +114,8 @@ async def test_the_list_is_filtered_and_limited(rig: Rig) -> None:
 async def test_a_list_of_no_status_or_too_much_is_refused(rig: Rig) -> None:
     code, message = await refusal(rig, "ListInvocations", pb.ListInvocationsRequest(status="sleepy"))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
-    assert "scheduled, queued, active, suspended, paused, completed, ready, running, backing-off" in message
+    assert "scheduled, queued, ready, running, backing-off, suspended, paused, completed" in message
+    assert "active" not in message
     code, _ = await refusal(rig, "ListInvocations", pb.ListInvocationsRequest(limit=1_001))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
 
@@ -184,21 +144,6 @@ async def test_a_closed_store_is_unavailable(rig: Rig) -> None:
     await rig.store.close()
     code, _ = await refusal(rig, "ListInvocations", pb.ListInvocationsRequest())
     assert code is grpc.StatusCode.UNAVAILABLE
-
-
-@pytest.mark.parametrize(
-    ("method", "request_type", "seen"),
-    [
-        ("ResumeInvocation", pb.ResumeInvocationRequest, "resumed"),
-        ("KillInvocation", pb.KillInvocationRequest, "killed"),
-    ],
-)
-async def test_resume_and_kill_reach_the_engine(rig: Rig, method: str, request_type: Any, seen: str) -> None:
-    await raw(rig, method, request_type(id=TEXT).to_binary())
-    assert getattr(rig.engine, seen) == [ID]
-    rig.engine.refuse = TerminalError("it is completed", code=StatusCode.FAILED_PRECONDITION)
-    code, message = await refusal(rig, method, request_type(id=TEXT))
-    assert (code, message) == (grpc.StatusCode.FAILED_PRECONDITION, "it is completed")
 
 
 # Journals, decoded.
@@ -300,6 +245,7 @@ async def test_the_other_entries_are_shown_with_what_they_are_about(rig: Rig) ->
         j.GetStateKeys((1, 9)),
         j.Attach(child),
         j.Cancel(child),
+        j.SendSignal(child, "approve", j.Value(b'{"by": "ada"}', j.JSON)),
     )
     shown = [json.loads(one.json) for one in (await journal(rig))[1:]]
     assert shown == [
@@ -322,6 +268,39 @@ async def test_the_other_entries_are_shown_with_what_they_are_about(rig: Rig) ->
         {"keys": ["item_count", 9]},
         {"invocationId": invocation_id_text(child)},
         {"invocationId": invocation_id_text(child)},
+        {"invocationId": invocation_id_text(child), "name": "approve", "value": {"by": "ada"}},
+    ]
+
+
+async def test_failed_tries_and_cancellations_are_shown(rig: Rig) -> None:
+    boom = j.Failure(14, "provider is down")
+    await put(
+        rig,
+        cart(),
+        j.Input(b""),
+        j.Run("charge"),
+        j.RunFailed(1, 2, boom, first_try_at_ms=1_000, retry_at_ms=9_000),
+        j.RunDue(1, 2),
+        j.Signal("approve", j.Failure(9, "not now")),
+        j.Cancelled(1, "enough"),
+    )
+    shown = [(one.type, one.command, one.name, json.loads(one.json)) for one in (await journal(rig))[2:]]
+    failure = {"code": "UNAVAILABLE", "message": "provider is down"}
+    assert shown == [
+        (
+            "run_failed",
+            1,
+            "",
+            {"command": 1, "failures": 2, "failure": failure, "firstTryAtMs": 1_000, "retryAtMs": 9_000},
+        ),
+        ("run_due", 1, "", {"command": 1, "failures": 2}),
+        (
+            "signal",
+            0,
+            "approve",
+            {"target": "approve", "failure": {"code": "FAILED_PRECONDITION", "message": "not now"}},
+        ),
+        ("cancelled", 0, "", {"code": "CANCELLED", "message": "enough"}),
     ]
 
 

@@ -12,13 +12,41 @@ LiveStatus: TypeAlias = Callable[[bytes], str | None]
 
 
 class Operations(Protocol):
-    """The part of the engine that operators reach. Both raise TerminalError NOT_FOUND or FAILED_PRECONDITION."""
+    """The part of the engine that operators reach. What is done is durable on return.
 
-    async def resume(self, invocation_id: bytes) -> None:
-        """Starts a paused invocation again, or one that backs off at once."""
+    Every method raises TerminalError: NOT_FOUND, there is no such invocation; FAILED_PRECONDITION, it is in no state
+    for this, and which one would be; UNAVAILABLE, the runtime stops.
+    """
+
+    async def cancel(self, invocation_id: bytes) -> None:
+        """Asks an invocation to end."""
 
     async def kill(self, invocation_id: bytes) -> None:
-        """Completes an invocation with ABORTED; durable on return."""
+        """Completes an invocation with ABORTED."""
+
+    async def pause(self, invocation_id: bytes) -> None:
+        """Stops the attempts of an invocation until it is resumed."""
+
+    async def resume(self, invocation_id: bytes, deployment_id: str | None = None) -> None:
+        """Starts a paused invocation again, or one that backs off at once.
+
+        Args:
+            deployment_id: dep_… to go on with, or `latest`; None: the one it is pinned to.
+        """
+
+    async def restart(self, invocation_id: bytes, entries: int, deployment_id: str | None) -> bytes:
+        """Starts a new invocation with the request of a completed one; gives its id.
+
+        Args:
+            entries: how many entries of the journal it takes over.
+            deployment_id: dep_… for it; None or `latest`: the newest that serves it.
+        """
+
+    async def purge(self, invocation_id: bytes) -> None:
+        """Removes a completed invocation."""
+
+    async def purge_journal(self, invocation_id: bytes) -> None:
+        """Removes the journal of a completed invocation."""
 
 
 class Deployments(Protocol):

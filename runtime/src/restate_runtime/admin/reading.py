@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from restate_protocol import journal as j
 from restate_protocol.errors import TerminalError
 from restate_protocol.gen.restate.admin.v1 import admin_pb as pb
@@ -23,7 +25,18 @@ MAX_LIMIT = 1_000
 MAX_ACTIVE = 10_000
 
 LIVE = ("ready", "running", "backing-off")
-STATUSES = (*(status.value for status in Status), *LIVE)
+STATUSES = ("scheduled", "queued", *LIVE, "suspended", "paused", "completed")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which invocations to show. Empty texts, and a key of None: any."""
+
+    service: str = ""
+    handler: str = ""
+    key: str | None = None
+    status: str = ""
+    limit: int = DEFAULT_LIMIT
 
 
 class Reading:
@@ -49,24 +62,40 @@ class Reading:
             )
         return record
 
-    async def invocations(self, service: str, status: str, limit: int) -> list[pb.Invocation]:
+    async def invocations(self, request: pb.ListInvocationsRequest) -> list[pb.Invocation]:
         """Invocations, newest first.
 
         Raises:
             TerminalError: INVALID_ARGUMENT: no such status, or a limit out of range.
         """
+        if request.limit > MAX_LIMIT:
+            _refuse(f"limit is {request.limit}; give at most {MAX_LIMIT}")
+        key = request.key if request.has_field("key") else None
+        limit = request.limit or DEFAULT_LIMIT
+        return await self.matching(Wanted(request.service, request.handler, key, request.status, limit))
+
+    async def matching(self, wanted: Wanted) -> list[pb.Invocation]:
+        """Invocations, newest first.
+
+        Raises:
+            TerminalError: INVALID_ARGUMENT: no such status.
+        """
+        status = wanted.status
         if status and status not in STATUSES:
             _refuse(f"there is no status {status!r}; give one of {', '.join(STATUSES)}")
-        if limit > MAX_LIMIT:
-            _refuse(f"limit is {limit}; give at most {MAX_LIMIT}")
-        limit = limit or DEFAULT_LIMIT
         live = status in LIVE
         stored = Status.ACTIVE if live else Status(status) if status else None
         found = await self._store.list_invocations(
-            InvocationFilter(service or None, stored, MAX_ACTIVE if live else limit)
+            InvocationFilter(
+                wanted.service or None,
+                stored,
+                MAX_ACTIVE if live else wanted.limit,
+                wanted.handler or None,
+                wanted.key,
+            )
         )
         shown = [messages.invocation(record, self.status(record)) for record in found]
-        return [one for one in shown if not live or one.status == status][:limit]
+        return [one for one in shown if not live or one.status == status][: wanted.limit]
 
     def status(self, record: Invocation) -> str:
         """The status as shown: ready, running or backing-off for what is ACTIVE."""

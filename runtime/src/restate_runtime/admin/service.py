@@ -15,7 +15,6 @@ from protobuf import Message
 from restate_protocol.contract.problems import ContractError
 from restate_protocol.errors import FrameError, IdError, TerminalError
 from restate_protocol.gen.restate.admin.v1 import admin_pb as pb
-from restate_protocol.ids import parse_invocation_id
 from restate_protocol.status import StatusCode
 
 from restate_runtime.core.records import Deployment
@@ -26,6 +25,8 @@ from restate_runtime.store.base import Store, StoreError
 from . import messages
 from .ports import Deployments, LiveStatus, Operations
 from .reading import Reading
+from .selection import Selection
+from .steering import Steering
 
 SERVICE = "restate.admin.v1.Admin"
 #: Trailing metadata of every error, so that a caller can tell our UNAVAILABLE from that of a dead connection.
@@ -44,18 +45,18 @@ class Admin:
 
     Args:
         store: everything that is shown comes from it.
-        engine: resumes and kills.
+        engine: does what operators want of invocations.
         deployments: registers, and knows the sessions.
         live_status: what ACTIVE invocations do right now.
     """
 
     def __init__(self, store: Store, engine: Operations, deployments: Deployments, live_status: LiveStatus) -> None:
         self._store = store
-        self._engine = engine
         self._deployments = deployments
         self._contracts = Contracts(store)
         self._traces = StoredTraces(store, self._contracts)
         self._reading = Reading(store, self._contracts, live_status)
+        self._steering = Steering(engine, Selection(self._reading))
 
     async def register_deployment(self, request: pb.RegisterDeploymentRequest) -> pb.RegisterDeploymentResponse:
         """Dials an endpoint and routes new invocations to it."""
@@ -80,7 +81,7 @@ class Admin:
 
     async def list_invocations(self, request: pb.ListInvocationsRequest) -> pb.ListInvocationsResponse:
         """Invocations, newest first."""
-        found = await self._reading.invocations(request.service, request.status, request.limit)
+        found = await self._reading.invocations(request)
         return pb.ListInvocationsResponse(invocations=found)
 
     async def get_invocation(self, request: pb.GetInvocationRequest) -> pb.GetInvocationResponse:
@@ -98,18 +99,9 @@ class Admin:
         spans = await self._traces.whole(await self._reading.invocation(request.id))
         return pb.GetTraceResponse(spans=[messages.span(one) for one in spans])
 
-    async def resume_invocation(self, request: pb.ResumeInvocationRequest) -> pb.ResumeInvocationResponse:
-        """Starts it again."""
-        await self._engine.resume(parse_invocation_id(request.id))
-        return pb.ResumeInvocationResponse()
-
-    async def kill_invocation(self, request: pb.KillInvocationRequest) -> pb.KillInvocationResponse:
-        """Ends it."""
-        await self._engine.kill(parse_invocation_id(request.id))
-        return pb.KillInvocationResponse()
-
     def handler(self) -> grpc.GenericRpcHandler:
         """What `grpc.aio.Server.add_generic_rpc_handlers` takes."""
+        steering = self._steering
         methods = {
             "RegisterDeployment": _unary(pb.RegisterDeploymentRequest, self.register_deployment),
             "ListDeployments": _unary(pb.ListDeploymentsRequest, self.list_deployments),
@@ -117,8 +109,14 @@ class Admin:
             "GetInvocation": _unary(pb.GetInvocationRequest, self.get_invocation),
             "GetJournal": _unary(pb.GetJournalRequest, self.get_journal),
             "GetTrace": _unary(pb.GetTraceRequest, self.get_trace),
-            "ResumeInvocation": _unary(pb.ResumeInvocationRequest, self.resume_invocation),
-            "KillInvocation": _unary(pb.KillInvocationRequest, self.kill_invocation),
+            "CancelInvocation": _unary(pb.CancelInvocationRequest, steering.cancel),
+            "KillInvocation": _unary(pb.KillInvocationRequest, steering.kill),
+            "PauseInvocation": _unary(pb.PauseInvocationRequest, steering.pause),
+            "ResumeInvocation": _unary(pb.ResumeInvocationRequest, steering.resume),
+            "RestartInvocation": _unary(pb.RestartInvocationRequest, steering.restart),
+            "PurgeInvocation": _unary(pb.PurgeInvocationRequest, steering.purge),
+            "PurgeJournal": _unary(pb.PurgeJournalRequest, steering.purge_journal),
+            "BatchInvocations": _unary(pb.BatchInvocationsRequest, steering.batch),
         }
         handlers: dict[str, Any] = {
             name: grpc.unary_unary_rpc_method_handler(method) for name, method in methods.items()

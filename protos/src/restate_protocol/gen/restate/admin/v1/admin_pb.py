@@ -1288,7 +1288,7 @@ class BatchInvocationsRequest(Message[_BatchInvocationsRequestFields]):
             optional string key = 5;
             ```
         status:
-            One of Invocation.status. Empty: those that it can be done to.
+            One of Invocation.status. Empty: those that the verb is for; RESUME is for paused and backing-off ones.
 
             ```proto
             string status = 6;
