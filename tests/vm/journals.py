@@ -7,7 +7,8 @@ from typing import Any
 
 from restate_protocol import journal
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_protocol.journal import Completion, Entry, Input, Result, Signal, Value
+from restate_protocol.journal import Cancelled, Completion, Entry, Input, Result, Signal, Value
+from restate_protocol.status import StatusCode
 from restate_sdk.vm.machine import Machine
 
 INVOCATION_ID = bytes(range(16))
@@ -43,6 +44,10 @@ class Attempt:
     def signal(self, number: int | str, result: Result = OK) -> None:
         """A signal arrives."""
         self.notify(Signal(number, result))
+
+    def cancel(self, message: str) -> None:
+        """Somebody wants the invocation to end."""
+        self.notify(Cancelled(StatusCode.CANCELLED, message))
 
     def ack(self, command: int) -> None:
         """A run's proposal is acknowledged."""

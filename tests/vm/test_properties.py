@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from restate_protocol import awaiting as protocol
 from restate_protocol import journal as j
 from restate_protocol.awaiting import Combinator
+from restate_protocol.errors import TerminalError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_sdk.vm.awaiting import Group, Seen, Tree, open_part, settlement, to_protocol
+from restate_sdk.vm.awaiting import Deadline, Group, Handle, Seen, Tree, open_part, settlement, to_protocol
 from restate_sdk.vm.machine import Machine
 
 from .journals import INVOCATION_ID
@@ -31,6 +32,8 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("call"), st.binary(max_size=3)),
     st.tuples(st.just("send"), st.binary(max_size=3)),
     st.tuples(st.just("awakeable")),
+    st.tuples(st.just("signal"), st.sampled_from("xy")),
+    st.tuples(st.just("timeout"), st.integers(0, 9)),
     st.tuples(st.just("set"), st.integers(1, 2), st.binary(max_size=2)),
     st.tuples(st.just("get"), st.integers(1, 2)),
     st.tuples(st.just("clear"), st.integers(1, 2)),
@@ -62,7 +65,7 @@ class Handler:
         self.machine = machine
         self.seen: list[Any] = []
         self.waits_for: Tree | None = None
-        self._handles: list[int] = []
+        self._handles: list[Handle] = []
         self._late: list[int] = []
         self._body = self._execute(program)
         self.finished = False
@@ -85,11 +88,14 @@ class Handler:
                     yield from self._wait(self._group(combinator, indexes))
                 case ("nested", combinator, groups) if self._handles:
                     yield from self._wait(Group(combinator, tuple(self._group(*one) for one in groups)))
+                case ("timeout", index) if self._handles:
+                    deadline = Deadline(self.machine.sys_sleep(1))
+                    yield from self._wait(Group(Combinator.FIRST_COMPLETED, (self._pick(index), deadline)))
                 case _:
                     self._operate(step)
         self.machine.sys_output(j.Value(repr(self.seen).encode()))
 
-    def _pick(self, index: int) -> int:
+    def _pick(self, index: int) -> Handle:
         return self._handles[index % len(self._handles)]
 
     def _group(self, combinator: Combinator, indexes: list[int]) -> Group:
@@ -98,12 +104,18 @@ class Handler:
     def _wait(self, tree: Tree) -> Iterator[None]:
         self._end_late_runs()
         self.waits_for = tree
-        while not self.machine.poll(tree):
-            yield
-        self.waits_for = None
+        try:
+            while not self.machine.poll(tree):
+                yield
+        except TerminalError as error:
+            self.seen.append(("cancelled", str(error)))
+            return
+        finally:
+            self.waits_for = None
         if isinstance(tree, Group):
             self.seen.append(("group", self.machine.winner(tree), self.machine.first_failed(tree)))
         else:
+            assert not isinstance(tree, Deadline)
             self.seen.append(("one", self.machine.result(tree)))
 
     def _operate(self, step: Step) -> None:
@@ -119,6 +131,8 @@ class Handler:
                 self.seen.append(machine.sys_send(("s.S", "H", None), payload))
             case ("awakeable",):
                 self._handles.append(machine.sys_awakeable(""))
+            case ("signal", name):
+                self._handles.append(machine.sys_signal(name))
             case ("set", number, value):
                 machine.sys_set_state(number, value)
             case ("clear", number):
@@ -181,8 +195,12 @@ class Runtime:
         while self.output is None and (limit is None or len(self.journal) < limit):
             if out and (not self.open or self.chance.random() < 0.5):
                 self.commit(out.pop(0), handler)
+            elif self.chance.random() < 0.1:
+                self.cancel(handler)
             elif self.open:
                 self.complete(handler)
+            elif handler.waits_for is not None:
+                self.signal(handler)
             else:
                 raise AssertionError("the handler is blocked for ever")
         return handler
@@ -216,6 +234,21 @@ class Runtime:
                 self.output = entry.result
             case _:
                 pass
+
+    def cancel(self, handler: Handler) -> None:
+        """Somebody wants the invocation to end."""
+        self._notify(handler, j.Cancelled(1, f"request {len(self.journal)}"))
+
+    def signal(self, handler: Handler) -> None:
+        """A signal that may be awaited."""
+        self._notify(handler, j.Signal(self.chance.choice("xy"), j.Value(b"%d" % len(self.journal))))
+
+    def _notify(self, handler: Handler, entry: j.Notification) -> None:
+        data = j.encode(entry)
+        self.journal.append(data)
+        handler.machine.notify(pb.Notify(invocation_id=INVOCATION_ID, epoch=1, entry=data))
+        if handler.waits_for is not None:
+            handler.go_on()
 
     def complete(self, handler: Handler) -> None:
         """Completes one open command at random, unless none is awaited: then there may be no end to wait for."""
@@ -287,7 +320,8 @@ def test_the_order_of_resolution_is_the_order_of_the_journal(order: list[int], w
 @st.composite
 def trees(draw: st.DrawFn, depth: int = 2) -> Tree:
     if depth == 0 or draw(st.booleans()):
-        return draw(st.integers(1, 6))
+        handle = draw(st.integers(1, 6))
+        return Deadline(handle) if draw(st.integers(0, 3)) == 0 else handle
     children = draw(st.lists(trees(depth - 1), min_size=1, max_size=3))
     return Group(draw(st.sampled_from(list(Combinator))), tuple(children))
 
@@ -305,7 +339,7 @@ def test_the_runtime_wakes_a_suspended_handler_whenever_its_tree_is_settled(
     tree: Tree, order: list[int], successes: list[bool]
 ) -> None:
     """It may wake one too early, never too late; and what a handler waits for again is not settled already."""
-    seen: dict[int, Seen] = {}
+    seen: dict[Handle, Seen] = {}
     for place, handle in enumerate(order, 1):
         if settlement(tree, seen) is not None:
             assert protocol.settled(to_protocol(tree), lambda leaf: _result(leaf, seen))
@@ -316,7 +350,7 @@ def test_the_runtime_wakes_a_suspended_handler_whenever_its_tree_is_settled(
     assert settlement(tree, seen) is not None
 
 
-def _result(leaf: protocol.Leaf, seen: dict[int, Seen]) -> j.Result | None:
+def _result(leaf: protocol.Leaf, seen: dict[Handle, Seen]) -> j.Result | None:
     assert isinstance(leaf, protocol.OnCommand)
     one = seen.get(leaf.command)
     return None if one is None else one.result

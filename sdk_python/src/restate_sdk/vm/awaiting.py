@@ -1,8 +1,9 @@
 """What a handler waits for, inside the machine: handles, groups of them, and when they settled.
 
-A handle is the number of a command (0 and up) or, negative, the number of an awakeable. Every result that the handler
-has seen carries its place in the order of results; that order alone decides races. `to_protocol` gives the tree that
-the runtime keeps for a suspended invocation; both sides agree on when it is settled.
+A handle is the number of a command (0 and up), negative the number of an awakeable, or a numbered signal of a name.
+Every result that the handler has seen carries its place in the order of results; that order alone decides races.
+`to_protocol` gives the tree that the runtime keeps for a suspended invocation; it wakes the invocation whenever the
+tree is settled, and too early rather than too late.
 """
 
 from __future__ import annotations
@@ -11,9 +12,18 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from restate_protocol import awaiting as protocol
-from restate_protocol.awaiting import Combinator
+from restate_protocol.awaiting import Combinator, OnSignal
 from restate_protocol.immutable import immutable
 from restate_protocol.journal import Failure, Result
+
+Handle: TypeAlias = int | OnSignal
+
+
+@immutable
+class Deadline:
+    """A leaf that has failed once its timer is due: the timer of a timeout."""
+
+    timer: int
 
 
 @immutable
@@ -21,10 +31,10 @@ class Group:
     """Several trees, settled as the combinator says."""
 
     combinator: Combinator
-    children: tuple[int | Group, ...]
+    children: tuple[Tree, ...]
 
 
-Tree: TypeAlias = int | Group
+Tree: TypeAlias = Handle | Deadline | Group
 
 
 @immutable
@@ -43,12 +53,15 @@ class Settlement:
     success: bool
 
 
-Results: TypeAlias = Mapping[int, Seen]
+Results: TypeAlias = Mapping[Handle, Seen]
 
 
 def settlement(tree: Tree, seen: Results) -> Settlement | None:
     """When the tree settled, or None while it is open."""
     if not isinstance(tree, Group):
+        if isinstance(tree, Deadline):
+            due = seen.get(tree.timer)
+            return None if due is None else Settlement(due.place, success=False)
         one = seen.get(tree)
         return None if one is None else Settlement(one.place, not isinstance(one.result, Failure))
     every = [settlement(child, seen) for child in tree.children]
@@ -102,16 +115,38 @@ def open_part(tree: Tree, seen: Results) -> Tree:
 
 
 def to_protocol(tree: Tree) -> protocol.Awaiting:
-    """The tree as it travels in Suspended."""
-    if isinstance(tree, Group):
-        return protocol.Group(tree.combinator, tuple(to_protocol(child) for child in tree.children))
-    return protocol.OnCommand(tree) if tree >= 0 else protocol.OnAwakeable(-tree)
+    """The tree as it travels in Suspended. It does not know deadlines, so each of them wakes the invocation."""
+    timers = tuple(dict.fromkeys(_deadlines(tree)))
+    plain = _plain(tree)
+    if not timers or not isinstance(tree, Group) or tree.combinator is Combinator.FIRST_COMPLETED:
+        return plain
+    return protocol.Group(Combinator.FIRST_COMPLETED, (plain, *(protocol.OnCommand(timer) for timer in timers)))
 
 
-def leaves(tree: Tree) -> Iterator[int]:
+def _plain(tree: Tree) -> protocol.Awaiting:
+    match tree:
+        case Group():
+            return protocol.Group(tree.combinator, tuple(_plain(child) for child in tree.children))
+        case OnSignal():
+            return tree
+        case Deadline():
+            return protocol.OnCommand(tree.timer)
+        case _:
+            return protocol.OnCommand(tree) if tree >= 0 else protocol.OnAwakeable(-tree)
+
+
+def _deadlines(tree: Tree) -> Iterator[int]:
+    if isinstance(tree, Deadline):
+        yield tree.timer
+    elif isinstance(tree, Group):
+        for child in tree.children:
+            yield from _deadlines(child)
+
+
+def leaves(tree: Tree) -> Iterator[Handle]:
     """Every handle of the tree, left to right."""
-    if not isinstance(tree, Group):
-        yield tree
-        return
-    for child in tree.children:
-        yield from leaves(child)
+    if isinstance(tree, Group):
+        for child in tree.children:
+            yield from leaves(child)
+    else:
+        yield tree.timer if isinstance(tree, Deadline) else tree

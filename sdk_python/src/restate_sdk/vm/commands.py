@@ -15,6 +15,7 @@ from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.journal import Failure, Headers, Result, Value
 from restate_protocol.status import StatusCode
 
+from .awaiting import Handle
 from .errors import Closed, Difference, JournalMismatch
 from .journal import Comparator, Recording, describe, difference, name_of, read_command
 from .results import ResultQueue
@@ -43,15 +44,18 @@ class Commands:
     """
 
     __slots__ = (
+        "_calls",
         "_compare",
         "_last_run",
         "_max_value_bytes",
         "_next",
+        "_open_runs",
         "_out",
         "_over",
         "_proposals",
         "_recording",
         "_results",
+        "_signals",
         "_state",
         "_tries",
         "_with_result",
@@ -76,7 +80,10 @@ class Commands:
         self._next = 0
         self._results = ResultQueue()
         self._proposals: dict[int, Result] = {}
-        self._with_result: frozenset[int] = frozenset()
+        self._with_result: frozenset[Handle] = frozenset()
+        self._open_runs: set[int] = set()  # their functions have not ended, as far as the machine knows
+        self._calls: dict[int, bytes] = {}  # the invocation that each call made
+        self._signals: dict[str, int] = {}  # how many of each name the handler asked for
         self._tries: dict[int, RunTries] = {}
         entries = ((entry.number, entry.value) for entry in start.state)
         self._state = LocalState(entries, complete=not start.partial_state)

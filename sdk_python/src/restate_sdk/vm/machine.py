@@ -13,12 +13,14 @@ from typing import Any, NoReturn
 
 from restate_protocol import awaiting as protocol_awaiting
 from restate_protocol import journal
-from restate_protocol.errors import FrameError
+from restate_protocol.awaiting import OnSignal
+from restate_protocol.errors import FrameError, TerminalError
 from restate_protocol.frames import EndpointFrame
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_protocol.journal import Notification, Result, RunDue, RunFailed
+from restate_protocol.journal import Failure, Notification, Result, RunDue, RunFailed
+from restate_protocol.status import StatusCode
 
-from .awaiting import Group, Results, Tree, first_failed, leaves, open_part, to_protocol, winner
+from .awaiting import Group, Handle, Results, Tree, first_failed, leaves, open_part, to_protocol, winner
 from .commands import DEFAULT_MAX_VALUE_BYTES
 from .errors import Difference, Suspended
 from .journal import Comparator, compare_bytes, describe, read_command, read_notification
@@ -118,14 +120,43 @@ class Machine(RunOperations, StateOperations, Operations):
 
         Raises:
             AttemptOver: the attempt is over, or the journal shows that no attempt waited here before.
+            TerminalError: a cancellation came before the tree was settled.
         """
         self.check_open()
-        settled = self._results.poll(tree)
-        if not settled and self._recording.left:
+        if self._results.poll(tree):
+            return True
+        cancellation = self._results.take_cancellation()
+        if cancellation is not None:
+            self._cancel(cancellation, tree)
+        if self._recording.left:
             self._await_was_added(tree)
-        return settled
+        return False
 
-    def result(self, handle: int) -> Result:
+    @property
+    def cancellation_waits(self) -> bool:
+        """Whether a cancellation came that no wait has taken yet."""
+        return self._results.cancellations > 0
+
+    def interrupts(self, tree: Tree) -> bool:
+        """Takes notifications in order until the tree is settled or a cancellation comes, while something executes.
+
+        Returns:
+            Whether a cancellation came: the next `poll` of this tree raises it.
+        """
+        return not self._results.poll(tree) and self._results.put_back_cancellation()
+
+    def _cancel(self, cancellation: Failure, tree: Tree) -> NoReturn:
+        """The wait ends with the cancellation, the runs that it waited for too, and open calls are told."""
+        for handle in leaves(tree):
+            if handle in self._open_runs:
+                self._open_runs.discard(handle)
+                self._results.show(handle, cancellation)
+        for call, callee in list(self._calls.items()):
+            if call not in self._results.seen:
+                self._issue(journal.Cancel(callee))
+        raise TerminalError(cancellation.message, code=StatusCode.of(cancellation.code) or StatusCode.CANCELLED)
+
+    def result(self, handle: Handle) -> Result:
         """The result of a handle that `poll` said is settled."""
         return self._results.seen[handle].result
 
@@ -170,5 +201,11 @@ class Machine(RunOperations, StateOperations, Operations):
         return Suspended()
 
 
-def _handles(handles: Iterable[int]) -> str:
-    return ", ".join(f"command {handle}" if handle >= 0 else f"awakeable {-handle}" for handle in handles)
+def _handles(handles: Iterable[Handle]) -> str:
+    return ", ".join(map(_handle, handles))
+
+
+def _handle(handle: Handle) -> str:
+    if isinstance(handle, OnSignal):
+        return f"signal {handle.name!r} number {handle.number}"
+    return f"command {handle}" if handle >= 0 else f"awakeable {-handle}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from restate_protocol import ids, journal
+from restate_protocol.awaiting import OnSignal
 from restate_protocol.journal import Headers, Result, Void
 
+from .awaiting import Handle
 from .commands import Commands
 
 
@@ -33,10 +35,16 @@ class Operations(Commands):
         service, handler, key = target
         self._check_size(payload, f"the request of {service}/{handler}")
         callee = self._callee(target, workflow_run=workflow_run, idempotency_key=idempotency_key)
-        return self._issue(
+        number = self._issue(
             journal.Call(service, handler, key, payload, callee, idempotency_key, headers),
             message,
         )
+        self._calls[number] = callee
+        return number
+
+    def callee_of(self, call: int) -> bytes:
+        """The invocation that a call made."""
+        return self._calls[call]
 
     def sys_send(
         self,
@@ -99,3 +107,24 @@ class Operations(Commands):
     def sys_attach(self, invocation_id: bytes) -> int:
         """The result of another invocation."""
         return self._issue(journal.Attach(invocation_id))
+
+    def sys_cancel(self, invocation_id: bytes) -> int:
+        """Asks another invocation to end. Gives a handle that is settled at once."""
+        return self._settled(self._issue(journal.Cancel(invocation_id)))
+
+    # Signals
+
+    def sys_signal(self, name: str) -> Handle:
+        """The next signal of this name. Not a command: its number is how often the handler asked for the name."""
+        self.check_open()
+        self._signals[name] = number = self._signals.get(name, 0) + 1
+        return OnSignal(name, number)
+
+    def sys_send_signal(self, invocation_id: bytes, name: str, result: Result, message: type[Any] | None = None) -> int:
+        """Gives another invocation a signal. Gives a handle that is settled at once."""
+        self._check_result(result, f"signal {name!r}")
+        return self._settled(self._issue(journal.SendSignal(invocation_id, name, result), message))
+
+    def _settled(self, number: int) -> int:
+        self._results.show(number, Void())
+        return number

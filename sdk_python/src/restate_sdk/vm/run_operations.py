@@ -35,6 +35,8 @@ class RunOperations(Commands):
             self._last_run = (self._emit(data), name)
         elif (recorded := self._recording.next()) != data:
             self._compare_command(number, recorded, journal.Run(name), None)
+        if number not in self._with_result:
+            self._open_runs.add(number)
         return number
 
     def propose(self, handle: int, result: Result, duration_ms: int | None = 0) -> None:
@@ -46,6 +48,7 @@ class RunOperations(Commands):
             duration_ms: how long the function took; None: the result travels by itself.
         """
         self.check_open()
+        self._open_runs.discard(handle)
         self._proposals[handle] = result
         if duration_ms is not None and self._last_run is not None and handle == self._next - 1:
             command, name = self._last_run
