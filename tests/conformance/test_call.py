@@ -6,17 +6,26 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conformance_gen.conformance.v1.counter_pb import AddRequest, AddResponse, CounterRequest
-from conformance_gen.conformance.v1.counter_restate import COUNTER, CounterClient
-from conformance_gen.conformance.v1.lab_pb import LabRequest
-from conformance_gen.conformance.v1.lab_restate import LabClient, LabObjectClient
-from conformance_gen.conformance.v1.proxy_pb import ManyCallsRequest, ProxyRequest
-from conformance_gen.conformance.v1.proxy_restate import ProxyClient
-from conformance_gen.conformance.v1.tools_pb import ToolRequest, ToolResponse
-from conformance_gen.conformance.v1.tools_restate import TOOLS, ToolsClient
 from restate_client import UnknownHandler
 from restate_sdk import TerminalError, gather
 
+from .generated import (
+    COUNTER,
+    TOOLS,
+    AddRequest,
+    AddResponse,
+    CounterClient,
+    CounterRequest,
+    LabClient,
+    LabObjectClient,
+    LabRequest,
+    ManyCallsRequest,
+    ProxyClient,
+    ProxyRequest,
+    ToolRequest,
+    ToolResponse,
+    ToolsClient,
+)
 from .services.counter import Counter
 from .services.lab import Lab, LabObject
 from .services.proxy import Proxy
