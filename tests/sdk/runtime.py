@@ -13,7 +13,7 @@ from typing import Any
 
 from restate_protocol import awaiting, codec, frames, journal
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_protocol.journal import Completion, Failure, Result, Signal, Value
+from restate_protocol.journal import Completion, Failure, Result, RunDue, RunFailed, Signal, Value
 from restate_sdk import Endpoint
 from restate_sdk.stub import Handlers
 
@@ -41,6 +41,9 @@ class Invocation:
         self.suspensions: list[awaiting.Group] = []
         self.hold_acks = False
         self.held: list[int] = []
+        self.hold_failures = False
+        self.held_failures: list[RunFailed] = []
+        self.durable_waits: list[int] = []  # milliseconds, of runs that the runtime was asked to time
         self._asleep: awaiting.Group | None = None
         self.changed = asyncio.Condition()
 
@@ -143,6 +146,8 @@ class Invocation:
                 await self._command(frame.entry)
             case pb.RunProposal():
                 await self._proposal(frame)
+            case pb.RunFailure():
+                await self._run_failed(frame)
             case pb.Suspended():
                 self._asleep = awaiting.from_pb(frame.awaiting)
                 self.suspensions.append(self._asleep)
@@ -181,6 +186,32 @@ class Invocation:
     async def _proposal(self, frame: pb.RunProposal) -> None:
         self.entries.append(journal.encode(Completion(frame.command, journal.result_from_pb(frame.result))))
         await self._acknowledge(frame.command)
+
+    async def _run_failed(self, frame: pb.RunFailure) -> None:
+        """Counts as the runtime does. A test that wants the wait of a durable timer to end says so by `run_due`."""
+        assert frame.failure is not None
+        before = [one for one in self.notifications if isinstance(one, RunFailed) and one.command == frame.command]
+        first_ms = before[0].first_try_at_ms if before else frame.first_try_at_ms
+        failure = journal.failure_from_pb(frame.failure)
+        failed = RunFailed(frame.command, len(before) + 1, failure, first_ms, frame.retry_at_ms)
+        if frame.durable_timer:
+            self.durable_waits.append(frame.retry_at_ms - NOW_MS)
+        if self.hold_failures:
+            self.held_failures.append(failed)
+        else:
+            await self._notify(failed)
+
+    async def release_failures(self) -> None:
+        self.hold_failures = False
+        for failed in self.held_failures:
+            await self._notify(failed)
+
+    async def run_due(self, command: int) -> None:
+        """The runtime's timer of a run's wait is due."""
+        failures = sum(isinstance(one, RunFailed) and one.command == command for one in self.notifications)
+        await self._notify(RunDue(command, failures))
+        if self._asleep is not None:
+            await self.start()
 
     async def _acknowledge(self, command: int) -> None:
         if self.hold_acks:
@@ -233,8 +264,9 @@ class FakeRuntime:
         partial_state: bool = False,
         answers: Answers = no_answers,
         headers: journal.Headers = (),
+        first: bool = True,
     ) -> Invocation:
-        """Starts the first attempt of an invocation of `service/handler`."""
+        """Starts the first attempt of an invocation of `service/handler`, unless the test does it with a journal."""
         service, _, handler = target.partition("/")
         payload = request if isinstance(request, bytes) else codec.encode(request)
         start = pb.Start(
@@ -249,7 +281,8 @@ class FakeRuntime:
             inactivity_timeout_ms=self._inactivity_ms,
         )
         self._invocation = Invocation(self, start, answers)
-        await self._invocation.start()
+        if first:
+            await self._invocation.start()
         return self._invocation
 
     async def run(self, target: str, request: Any, **options: Any) -> Invocation:

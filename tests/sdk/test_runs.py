@@ -13,7 +13,6 @@ import pytest
 from restate_protocol import journal as j
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_sdk import RetryableError, RetryPolicy, StatusCode, TerminalError, gather
-from restate_sdk.retry import Tries
 
 from .gen.shop.v1.shop_pb import Address, PayRequest, PayResponse, SoldOut
 from .gen.shop.v1.shop_restate import CheckoutContext, SoldOutError
@@ -228,6 +227,38 @@ class TestFailures:
         assert failed.behavior == pb.Failed.Behavior.POLICY
         assert "raise ValueError" in failed.stacktrace
 
+    async def test_a_stop_iteration_of_a_plain_function_is_an_error_like_others(self) -> None:
+        async def body(ctx: CheckoutContext) -> None:
+            await ctx.run("step", next, iter(()))
+
+        (failed,) = (await pay(body)).failures
+        assert failed.failure is not None
+        assert failed.failure.message == "RuntimeError: the function of a run raised StopIteration()"
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+    @pytest.mark.parametrize("place", ["handler", "here", "background", "thread"])
+    async def test_what_ends_programs_fails_only_the_attempt(self, error: type[BaseException], place: str) -> None:
+        async def coroutine() -> None:
+            raise error("stop")
+
+        def plain() -> None:
+            raise error("stop")
+
+        async def body(ctx: CheckoutContext) -> None:
+            match place:
+                case "handler":
+                    raise error("stop")
+                case "here":
+                    await ctx.run("step", coroutine, retry=FAST)
+                case "background":
+                    await gather(ctx.run("step", coroutine, retry=FAST))
+                case _:
+                    await ctx.run("step", plain, retry=FAST)
+
+        (failed,) = (await pay(body)).failures
+        assert failed.failure is not None
+        assert failed.failure.message == f"{error.__name__}: stop"
+
     async def test_an_error_of_a_run_in_the_background_fails_the_attempt_too(self) -> None:
         async def step() -> None:
             raise ValueError("boom")
@@ -335,34 +366,6 @@ class TestFailures:
         assert "recorded application/json, now shop.v1.Address" in failed.failure.message
 
 
-class TestPolicy:
-    def test_waits_grow_by_the_factor_up_to_the_longest(self) -> None:
-        policy = RetryPolicy(initial_interval=timedelta(seconds=1), factor=3, max_interval=timedelta(seconds=5))
-        tries = Tries(policy, 0)
-        assert [tries.failed(0) for _ in range(4)] == [1, 3, 5, 5]
-
-    def test_the_first_try_counts(self) -> None:
-        assert Tries(RetryPolicy(max_attempts=1), 0).failed(0) is None
-
-    @pytest.mark.parametrize(("now", "wait"), [(0, 1), (1, 1), (1.5, None)])
-    def test_no_try_begins_after_the_longest_duration(self, now: float, wait: float | None) -> None:
-        policy = RetryPolicy(initial_interval=timedelta(seconds=1), factor=1, max_duration=timedelta(seconds=2))
-        assert Tries(policy, 0).failed(now) == wait
-
-    @pytest.mark.parametrize(
-        "wrong",
-        [
-            {"factor": 0.5},
-            {"max_attempts": 0},
-            {"initial_interval": timedelta(seconds=-1)},
-            {"max_duration": timedelta(seconds=-1)},
-        ],
-    )
-    def test_nonsense_is_refused(self, wrong: dict[str, Any]) -> None:
-        with pytest.raises(ValueError, match=r"RetryPolicy|max_attempts"):
-            RetryPolicy(**wrong)
-
-
 class TestArguments:
     async def test_a_run_needs_a_name_and_a_function(self) -> None:
         async def body(ctx: CheckoutContext) -> object:
@@ -373,6 +376,10 @@ class TestArguments:
                 run("step", address("x"))
             with pytest.raises(TypeError, match="takes a function, not a int"):
                 run("step", 5)
+            with pytest.raises(TypeError, match="the timeout of run 'step' is a timedelta"):
+                run("step", address, timeout=5)
+            with pytest.raises(ValueError, match="must be longer than nothing, not 0 s"):
+                run("step", address, timeout=timedelta())
             return "refused"
 
         assert text(await pay(body)) == "refused"

@@ -11,8 +11,9 @@ import asyncio
 import logging
 import math
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor
+from datetime import timedelta
 from typing import Any, NoReturn, Protocol
 
 from restate_protocol.errors import TerminalError
@@ -36,6 +37,12 @@ class PendingRun(Protocol):
     def start(self) -> None:
         """Begins to execute in the background, unless it executes already."""
 
+    def stop(self) -> None:
+        """The function is cancelled where that is possible; whatever it still does or returns counts for nothing."""
+
+    def look(self) -> None:
+        """The journal says something new about its failures."""
+
 
 class Attempt:
     """The shared part of one attempt.
@@ -46,6 +53,7 @@ class Attempt:
         wake: called after something was emitted, so that it is sent.
         executor: where plain functions of runs execute.
         inactivity_ms: how long the handler may be blocked, in milliseconds, before it is suspended.
+        now_ms: the clock, in milliseconds since the epoch.
         executes: whether functions of runs execute; else a run without a recorded result never has one.
     """
 
@@ -55,6 +63,8 @@ class Attempt:
         "_in_run",
         "_inactivity",
         "_new_runs",
+        "_open_runs",
+        "_retrying",
         "_timer",
         "_tree",
         "_waiter",
@@ -63,6 +73,7 @@ class Attempt:
         "loop",
         "machine",
         "name",
+        "now_ms",
         "run_tasks",
         "task",
         "wake",
@@ -76,9 +87,11 @@ class Attempt:
         executor: Executor | None,
         inactivity_ms: int,
         *,
+        now_ms: Callable[[], int],
         executes: bool = True,
     ) -> None:
         self.name = name
+        self.now_ms = now_ms
         self.machine = machine
         self.wake = wake
         self.executor = executor
@@ -90,6 +103,8 @@ class Attempt:
         self._executing = 0
         self._in_run = False
         self._new_runs: list[PendingRun] = []
+        self._open_runs: dict[int, PendingRun] = {}
+        self._retrying = 0
         self._waiter: asyncio.Future[None] | None = None
         self._tree: Tree = 0
         self._blocked_at = 0.0
@@ -152,7 +167,10 @@ class Attempt:
         return self._blocked and not self._executing and not self.machine.over
 
     def progress(self) -> None:
-        """Frames arrived: wakes the handler if what it waits for is settled."""
+        """Frames arrived: wakes the handler if what it waits for is settled, and runs that wait for their next try."""
+        if self._retrying:
+            for run in list(self._open_runs.values()):
+                run.look()
         if self._blocked and not self.machine.over and self.machine.poll(self._tree):
             self._release(None)
 
@@ -192,9 +210,10 @@ class Attempt:
 
     # Runs
 
-    def add_run(self, run: PendingRun) -> None:
+    def add_run(self, handle: int, run: PendingRun) -> None:
         """A run's function must execute: in the handler's task if it is awaited at once, else in the background."""
         self._executing += 1
+        self._open_runs[handle] = run
         if not self._new_runs:
             self.loop.call_soon(self._start_runs)
         self._new_runs.append(run)
@@ -216,12 +235,43 @@ class Attempt:
     def run_ended(self, handle: int, result: Result, duration_ms: int | None) -> None:
         """A run's function ended with a result, which is proposed to the runtime."""
         self._executing -= 1
+        self._open_runs.pop(handle, None)
         if self.machine.over:
             return
         self.machine.propose(handle, result, duration_ms)
         self.wake()
         if self._blocked and not self._executing:
             self._blocked_again()
+
+    def run_stopped(self, handle: int) -> None:
+        """A run's function was cancelled and has no result."""
+        self._executing -= 1
+        self._open_runs.pop(handle, None)
+
+    def stop_runs(self, handles: Iterable[object]) -> None:
+        """Stops those of these that are runs and have not ended."""
+        for handle in handles:
+            run = self._open_runs.get(handle) if isinstance(handle, int) else None
+            if run is not None:
+                run.stop()
+
+    def begin_retrying(self) -> None:
+        """A run waits for its next try, and wants to `look` when frames arrive."""
+        self._retrying += 1
+
+    def end_retrying(self) -> None:
+        """It does not any more."""
+        self._retrying -= 1
+
+    def begin_rest(self) -> None:
+        """A run waits so long for its next try that the attempt need not stay for it."""
+        self._executing -= 1
+        if self._blocked and not self._executing and not self.machine.over:
+            self._blocked_again()
+
+    def end_rest(self) -> None:
+        """It goes on."""
+        self._executing += 1
 
     def hurry(self) -> None:
         """The runtime stops: from now on an attempt that only waits gives up its place soon, and lets it stop."""
@@ -283,10 +333,19 @@ def attempt_failure(error: BaseException) -> Failure:
     return Failure(code, f"{name}: {text}" if text else name)
 
 
+def retry_after(error: BaseException) -> timedelta | None:
+    """The time that the error, or one it was raised from, says to wait."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, RetryableError):
+            return cause.retry_after
+        cause = cause.__cause__
+    return None
+
+
 def _retry_after_ms(error: BaseException) -> int | None:
-    if not isinstance(error, RetryableError) or error.retry_after is None:
-        return None
-    return max(0, math.ceil(error.retry_after.total_seconds() * 1000))
+    wait = retry_after(error)
+    return None if wait is None else max(0, math.ceil(wait.total_seconds() * 1000))
 
 
 _INSTEAD = (

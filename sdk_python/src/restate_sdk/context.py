@@ -32,7 +32,7 @@ from . import calls, values
 from .attempt import Attempt
 from .futures import CommandFuture
 from .retry import RetryPolicy
-from .runs import RunFuture
+from .runs import NO_OPTIONS, RunFuture, RunOptions
 
 T = TypeVar("T")
 Res = TypeVar("Res")
@@ -173,6 +173,7 @@ class Context(ContextCaller):
         /,
         *args: *Ts,
         retry: RetryPolicy | None = None,
+        timeout: timedelta | None = None,
         returns: type[T] | None = None,
     ) -> DurableFuture[T]: ...
 
@@ -184,6 +185,7 @@ class Context(ContextCaller):
         /,
         *args: *Ts,
         retry: RetryPolicy | None = None,
+        timeout: timedelta | None = None,
         returns: type[T] | None = None,
     ) -> DurableFuture[T]: ...
 
@@ -194,6 +196,7 @@ class Context(ContextCaller):
         /,
         *args: *Ts,
         retry: RetryPolicy | None = None,
+        timeout: timedelta | None = None,
         returns: type[Any] | None = None,
     ) -> DurableFuture[Any]:
         """Executes a function once for the journal: its result is journaled, and later attempts take it from there.
@@ -205,21 +208,27 @@ class Context(ContextCaller):
             name: shown in the journal and the trace; it may not change while invocations are under way.
             function: a coroutine function or a plain one. For keyword arguments use functools.partial or a lambda.
             args: its positional arguments.
-            retry: how it is retried in place when it raises. Default: the attempt fails, and the handler's policy
-                decides. Exhausted, the run fails with a TerminalError.
+            retry: how it is retried when it raises; each failure is journaled. Default: the attempt fails, and the
+                handler's policy decides. Exhausted, the run fails with a TerminalError.
+            timeout: how long each try may take, then it fails with TimeoutError. A coroutine function is cancelled; a
+                plain one goes on in its thread, and nobody looks at what it returns. Default: no limit.
             returns: class of the result, where the function's annotation does not name it. Results are messages,
                 bytes, or what JSON can hold.
 
         Raises:
             TerminalError: when awaited: the function raised one, its retries were exhausted, or its result cannot be
                 journaled.
-            TypeError: no name, or no function.
+            TypeError: no name, no function, or a timeout that is no timedelta.
+            ValueError: the timeout is not longer than nothing.
         """
         if not isinstance(name, str) or not callable(function):
             raise _no_step(name, function)
+        options = NO_OPTIONS
+        if retry is not None or timeout is not None or returns is not None:
+            options = RunOptions(retry, _checked_timeout(name, timeout), returns)
         attempt = self._attempt
         attempt.check()
-        future: RunFuture[Any] = RunFuture(attempt, name, (function, args), retry, returns)
+        future: RunFuture[Any] = RunFuture(attempt, name, (function, args), options)
         attempt.wake()
         return future
 
@@ -422,6 +431,14 @@ def _no_step(name: object, function: object) -> TypeError:
         function.close()
         return TypeError(f"run {name!r} takes a function and its arguments: charge, card instead of charge(card)")
     return TypeError(f"run {name!r} takes a function, not a {type(function).__name__}")
+
+
+def _checked_timeout(name: str, timeout: timedelta | None) -> timedelta | None:
+    if timeout is not None and not isinstance(timeout, timedelta):
+        raise TypeError(f"the timeout of run {name!r} is a timedelta, such as timedelta(seconds=5), not {timeout!r}")
+    if timeout is not None and timeout <= timedelta():
+        raise ValueError(f"the timeout of run {name!r} must be longer than nothing, not {timeout.total_seconds():g} s")
+    return timeout
 
 
 def _nothing(_: Result) -> None:

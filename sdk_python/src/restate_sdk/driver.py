@@ -1,7 +1,7 @@
 """Runs one handler for one attempt: decodes the request, calls the handler, and tells how it ended.
 
-A response or a terminal error is the invocation's output. Any other exception fails the attempt. Once the machine is
-over, whatever the handler still does or returns counts for nothing.
+A response or a terminal error is the invocation's output. Any other exception fails the attempt, KeyboardInterrupt and
+SystemExit included. Once the machine is over, whatever the handler still does or returns counts for nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def begin(
 ) -> Attempt:
     """Begins the handler in a task of its own. The machine is loaded."""
     name = f"{start.service}/{start.handler}"
-    attempt = Attempt(name, machine, wake, executor, start.inactivity_timeout_ms, executes=executes)
+    attempt = Attempt(name, machine, wake, executor, start.inactivity_timeout_ms, now_ms=now_ms, executes=executes)
     key = start.key if start.has_field("key") else None
     about = About(bound.service, bound.descriptor, key, start.random_seed, now_ms, bound.state_names)
     attempt.task = attempt.loop.create_task(_drive(attempt, bound, about))
@@ -54,13 +54,13 @@ async def _drive(attempt: Attempt, bound: BoundHandler, about: About) -> None:
         _log.error("an attempt of %s does not fit its journal: %s", attempt.name, mismatch)
     except AttemptOver:
         pass
-    except (KeyboardInterrupt, GeneratorExit):
-        attempt.machine.close("the process was interrupted")
+    except GeneratorExit:
+        attempt.machine.close("the process ends")
         raise
     except asyncio.CancelledError as error:
         if not attempt.machine.over:
             attempt.fail(error)
-    except BaseException as error:
+    except BaseException as error:  # KeyboardInterrupt and SystemExit too: a handler does not end the endpoint
         attempt.fail(error)
     finally:
         attempt.cleanup()

@@ -1,23 +1,33 @@
-"""How `ctx.run` retries its function: the policy, and counting tries against it. No clock: time is an argument."""
+"""How `ctx.run` retries its function: the policy, and when the next try is due. No clock: time is an argument."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
+
+#: The longest wait between two tries that keeps its place in the endpoint. What is longer is timed by the runtime,
+#: and the invocation may suspend meanwhile. Not a setting.
+RUN_RETRY_IN_PLACE_MAX = timedelta(seconds=1)
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When a run's function that failed is tried again, in place, within the attempt.
+    """When a run's function that failed is tried again.
 
-    Once the policy is exhausted the run fails with a TerminalError, which is journaled.
+    Each failure is journaled before the next try, so the count is exact whatever crashes. Waits up to
+    RUN_RETRY_IN_PLACE_MAX are spent in place; longer ones are durable timers, over which the invocation may suspend.
+    Once the policy is exhausted the run fails with a TerminalError that names the last error, and that is journaled.
+    A try that ended with its process, before it failed, is not counted.
 
     Args:
         initial_interval: wait before the second try. Default 50 ms.
         factor: by what each wait is longer than the one before. Default 2, at least 1.
         max_interval: the longest wait. Default 10 s.
         max_attempts: tries in all, the first included; 1 means no retry. Default: no limit.
-        max_duration: no try begins later than this after the first. Default: no limit.
+        max_duration: no try begins later than this after the first, waits and crashes included. Default: no limit.
 
     Raises:
         ValueError: an interval is negative, the factor below 1 or max_attempts below 1.
@@ -37,36 +47,29 @@ class RetryPolicy:
         if self.max_attempts is not None and self.max_attempts < 1:
             raise ValueError(f"max_attempts counts the first try too: at least 1, not {self.max_attempts}")
 
+    def next_try(
+        self, failures: int, first_try_at_ms: int, now_ms: int, retry_after: timedelta | None = None
+    ) -> int | None:
+        """When to try again after a failure, or None where the policy is exhausted.
 
-@dataclass(slots=True)
-class Tries:
-    """Tries of one function under a policy.
-
-    Args:
-        policy: the policy.
-        began: when the first try began, in seconds of any clock that does not go back.
-    """
-
-    policy: RetryPolicy
-    began: float
-    count: int = 0
-
-    def failed(self, now: float) -> float | None:
-        """One more try failed: seconds to wait before the next, or None where there is none."""
-        self.count += 1
-        policy = self.policy
-        if policy.max_attempts is not None and self.count >= policy.max_attempts:
+        Args:
+            failures: how often the function failed so far, at least 1.
+            first_try_at_ms: when the first try began, milliseconds since the epoch.
+            now_ms: when the last try failed.
+            retry_after: the error itself said how long to wait.
+        """
+        if self.max_attempts is not None and failures >= self.max_attempts:
             return None
-        wait = self._interval()
-        if policy.max_duration is not None and now + wait - self.began > policy.max_duration.total_seconds():
+        wait = self._interval(failures) if retry_after is None else max(retry_after, timedelta())
+        at_ms = now_ms + math.ceil(wait / _MILLISECOND)
+        if self.max_duration is not None and at_ms - first_try_at_ms > self.max_duration / _MILLISECOND:
             return None
-        return wait
+        return at_ms
 
-    def _interval(self) -> float:
-        longest = self.policy.max_interval.total_seconds()
-        wait = self.policy.initial_interval.total_seconds()
-        for _ in range(1, self.count):
-            wait *= self.policy.factor
-            if wait >= longest:
-                return longest
-        return min(wait, longest)
+    def _interval(self, failures: int) -> timedelta:
+        longest = self.max_interval
+        try:
+            wait = self.initial_interval.total_seconds() * self.factor ** (failures - 1)
+        except OverflowError:
+            return longest
+        return longest if wait >= longest.total_seconds() else timedelta(seconds=wait)

@@ -1,8 +1,9 @@
-"""`ctx.run`: executing a function once for the journal, and reading its recorded result.
+"""`ctx.run`: executing a function once for the journal, retrying it, and reading its recorded result.
 
 A function that is awaited at once executes in the handler's own task; otherwise it begins at the loop's next turn, in
-a task of its own. Plain functions execute in a thread. A result that the journal has is never computed again. What
-the journal gives back must be of the kind that the code expects, else it is a mismatch.
+a task of its own. Plain functions execute in a thread. A result that the journal has is never computed again. A try
+that failed is followed by another, as the run's own policy says, only once the journal has counted it. What the
+journal gives back must be of the kind that the code expects, else it is a mismatch.
 """
 
 from __future__ import annotations
@@ -11,28 +12,51 @@ import asyncio
 import contextvars
 import functools
 import inspect
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
+import logging
+from collections.abc import Callable, Generator
+from datetime import timedelta
 from time import perf_counter
-from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin
+from typing import Any, NoReturn, TypeVar
 
-from restate_protocol import codec
 from restate_protocol.errors import TerminalError
+from restate_protocol.immutable import immutable
 from restate_protocol.journal import BYTES, JSON, Failure, Result, Value
 from restate_protocol.status import StatusCode
 
 from . import values
-from .attempt import Attempt
+from .attempt import Attempt, attempt_failure, retry_after
 from .failures import error_of, failure_of, known_errors
 from .futures import Waitable
-from .retry import RetryPolicy, Tries
+from .result_types import either, expected_types
+from .retry import RUN_RETRY_IN_PLACE_MAX, RetryPolicy
 from .vm.awaiting import Tree
 from .vm.commands import too_long
+from .vm.tries import RunTries
 
 T_co = TypeVar("T_co", covariant=True)
 
 _OPEN: Any = object()
-_UNKNOWN: Any = object()
+_IN_PLACE_MS = RUN_RETRY_IN_PLACE_MAX / timedelta(milliseconds=1)
+_log = logging.getLogger("restate_sdk")
+
+
+@immutable
+class RunOptions:
+    """How a function is run.
+
+    Args:
+        retry: how it is retried when it fails; None: the attempt fails with it.
+        timeout: how long each try may take.
+        returns: the class of the result, where the function's annotation does not say it.
+    """
+
+    retry: RetryPolicy | None = None
+    timeout: timedelta | None = None
+    returns: Any = None
+
+
+#: What almost every run has.
+NO_OPTIONS = RunOptions()
 
 
 class RunFuture(Waitable[T_co]):
@@ -42,37 +66,53 @@ class RunFuture(Waitable[T_co]):
         attempt: whose it is.
         name: the step's name.
         function: the function and its arguments.
-        retry: how it is retried in place; None: the attempt fails with it.
-        returns: the class of the result, where the function's annotation does not say it.
+        options: how it is run.
     """
 
-    __slots__ = ("_args", "_began", "_function", "_handle", "_name", "_retry", "_returns", "_value")
+    __slots__ = (
+        "_args",
+        "_began",
+        "_first_try_at_ms",
+        "_function",
+        "_handle",
+        "_name",
+        "_options",
+        "_stopped",
+        "_task",
+        "_value",
+        "_waiter",
+        "_wanted",
+    )
 
     def __init__(
         self,
         attempt: Attempt,
         name: str,
         function: tuple[Callable[..., Any], tuple[Any, ...]],
-        retry: RetryPolicy | None,
-        returns: type[Any] | None,
+        options: RunOptions = NO_OPTIONS,
     ) -> None:
         self._attempt = attempt
         self._name = name
         self._function, self._args = function
-        self._retry = retry
-        self._returns = returns
+        self._options = options
         self._value: Any = _OPEN
+        self._stopped = False
+        self._task: asyncio.Task[Any] | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self._handle = attempt.machine.sys_run(name)
         self._began = attempt.machine.has_result(self._handle) or not attempt.executes
         if not self._began:
-            attempt.add_run(self)
+            attempt.add_run(self._handle, self)
+            if options.retry is not None:
+                self._take_up(options.retry)
 
     def __await__(self) -> Generator[Any, Any, T_co]:
         attempt = self._attempt
         attempt.check()
-        if not self._began:
+        machine = attempt.machine
+        if not self._began and not (machine.replaying and machine.poll(self._handle)):
             yield from self._execute_here()
-        if not attempt.machine.poll(self._handle):
+        if not machine.poll(self._handle):
             yield from attempt.wait(self._handle)
         return self._take()
 
@@ -92,16 +132,26 @@ class RunFuture(Waitable[T_co]):
 
     def start(self) -> None:
         """Executes in a task of its own, unless it executes already."""
-        if self._began:
-            return
+        if not self._began:
+            self._begin(self._execute())
+
+    def stop(self) -> None:
+        """Cancels the function. One in a thread goes on, and nobody looks at what it returns."""
+        self._began = self._stopped = True
+        self._attempt.run_stopped(self._handle)
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self, work: Any) -> None:
         self._began = True
-        task = self._attempt.loop.create_task(self._execute())
-        self._attempt.run_tasks.add(task)
-        task.add_done_callback(self._attempt.run_tasks.discard)
+        self._task = self._attempt.loop.create_task(work)
+        self._attempt.run_tasks.add(self._task)
+        self._task.add_done_callback(self._attempt.run_tasks.discard)
 
     def _execute_here(self) -> Generator[Any, Any, None]:
         self._attempt.machine.check_open()
         self._began = True
+        self._task = self._attempt.task
         self._attempt.enter_run()
         try:
             yield from self._execute().__await__()
@@ -109,58 +159,144 @@ class RunFuture(Waitable[T_co]):
             self._attempt.leave_run()
 
     async def _execute(self) -> None:
+        """Executes the function once. What follows, another try included, is begun before this ends."""
         began = perf_counter()
         try:
-            result = await self._outcome()
+            value = await (self._call() if self._options.timeout is None else self._timed(self._options.timeout))
+            result: Result = self._written(value)
         except TerminalError as error:
             result = failure_of(error)
         except asyncio.CancelledError as error:
             self._cancelled(error)
             return
-        except Exception as error:
-            self._attempt.run_failed(self._handle, self._name, error)
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            self._failed(error)
+            return
+        if self._stopped:
             return
         # A plain function executes in a thread: its command is recorded by itself, and shows at once.
         took = int((perf_counter() - began) * 1000) if is_coroutine_function(self._function) else None
         self._attempt.run_ended(self._handle, result, took)
 
-    def _cancelled(self, error: asyncio.CancelledError) -> None:
-        """Cancelled with the attempt, by a timeout around the await, or by something inside the function."""
-        if self._attempt.machine.over:
-            raise error
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            self._attempt.cancelled_inside()
-        self._attempt.run_failed(self._handle, self._name, error)
-
-    async def _outcome(self) -> Result:
-        if self._retry is None:
-            return self._written(await self._call())
-        tries = Tries(self._retry, self._attempt.loop.time())
-        while True:
-            try:
-                return self._written(await self._call())
-            except TerminalError:
-                raise
-            except Exception as error:
-                wait = tries.failed(self._attempt.loop.time())
-                if wait is None:
-                    raise self._exhausted(tries.count, error) from error
-            await asyncio.sleep(wait)
-
     async def _call(self) -> Any:
         function, args = self._function, self._args
         if is_coroutine_function(function):
             return await function(*args)
-        call = functools.partial(contextvars.copy_context().run, function, *args)
+        call = functools.partial(contextvars.copy_context().run, _plainly, function, args)
         value = await self._attempt.loop.run_in_executor(self._attempt.executor, call)
         return await value if inspect.isawaitable(value) else value
 
-    def _exhausted(self, tries: int, error: Exception) -> TerminalError:
-        times = "once" if tries == 1 else f"{tries} times"
+    async def _timed(self, longest: timedelta) -> Any:
+        limit = asyncio.timeout(longest.total_seconds())
+        try:
+            async with limit:
+                return await self._call()
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            text = f"run {self._name!r} took longer than its timeout of {longest.total_seconds():g} s"
+            raise TimeoutError(text) from error
+
+    def _cancelled(self, error: asyncio.CancelledError) -> None:
+        """Cancelled with the attempt, with the run, by a timeout around the await, or inside the function."""
+        if self._attempt.machine.over:
+            raise error
+        task = asyncio.current_task()
+        if self._stopped:
+            if task is not None:
+                task.uncancel()
+            return
+        if task is not None and task.cancelling():
+            self._attempt.cancelled_inside()
+        self._attempt.run_failed(self._handle, self._name, error)
+
+    # Trying again
+
+    def _take_up(self, retry: RetryPolicy) -> None:
+        """Goes on waiting for the next try where an earlier attempt left off."""
+        self._first_try_at_ms = self._attempt.now_ms()
+        tries = self._attempt.machine.tries(self._handle)
+        if tries is not None:
+            self._first_try_at_ms = tries.first_try_at_ms
+            self._begin(self._again(tries.failures))
+
+    def _failed(self, error: BaseException) -> None:
+        attempt, retry = self._attempt, self._options.retry
+        if self._stopped or attempt.machine.over:
+            return
+        if retry is None or not isinstance(error, Exception):
+            attempt.run_failed(self._handle, self._name, error)
+            return
+        tries = attempt.machine.tries(self._handle)
+        failures = 1 if tries is None else tries.failures + 1
+        now_ms = attempt.now_ms()
+        at_ms = retry.next_try(failures, self._first_try_at_ms, now_ms, retry_after(error))
+        if at_ms is None:
+            attempt.run_ended(self._handle, failure_of(self._exhausted(failures, error)), None)
+            return
+        _log.info("run %r of %s failed %s and is tried again: %r", self._name, attempt.name, _times(failures), error)
+        attempt.machine.try_failed(
+            self._handle, attempt_failure(error), (self._first_try_at_ms, at_ms), durable=at_ms - now_ms > _IN_PLACE_MS
+        )
+        attempt.wake()
+        self._begin(self._again(failures))
+
+    async def _again(self, failures: int) -> None:
+        """Executes again once the failure is counted and the wait after it is over."""
+        self._attempt.begin_retrying()
+        try:
+            await self._until_due(failures)
+        finally:
+            self._attempt.end_retrying()
+        await self._execute()
+
+    async def _until_due(self, failures: int) -> None:
+        attempt = self._attempt
+        if (tries := self._told(failures)) is None:
+            await self._until_told(failures)
+            tries = self._told(failures)
+        assert tries is not None
+        left_ms = tries.retry_at_ms - attempt.now_ms()
+        if tries.due or left_ms <= 0:
+            return
+        timer = attempt.loop.call_later(left_ms / 1000, self._ring)
+        long = left_ms > _IN_PLACE_MS
+        if long:
+            attempt.begin_rest()
+        try:
+            await self._until_told(failures, due=True)
+        finally:
+            timer.cancel()
+            if long:
+                attempt.end_rest()
+
+    def _told(self, failures: int) -> RunTries | None:
+        """What the journal says once it has counted that many failures."""
+        tries = self._attempt.machine.tries(self._handle)
+        return None if tries is None or tries.failures < failures else tries
+
+    async def _until_told(self, failures: int, *, due: bool = False) -> None:
+        self._wanted = (failures, due)
+        self._waiter = self._attempt.loop.create_future()
+        await self._waiter
+
+    def look(self) -> None:
+        """Frames arrived: the journal may say what this waits for."""
+        if self._waiter is not None:
+            failures, due = self._wanted
+            tries = self._told(failures)
+            if tries is not None and (tries.due or not due):
+                self._ring()
+
+    def _ring(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _exhausted(self, failures: int, error: Exception) -> TerminalError:
         return TerminalError(
-            f"run {self._name!r} failed {times}, and its retry policy allows no more: {type(error).__name__}: {error}",
-            code=StatusCode.UNKNOWN,
+            f"run {self._name!r} failed {_times(failures)}, and its retry policy allows no more:"
+            f" {type(error).__name__}: {error}",
+            code=StatusCode.DEADLINE_EXCEEDED if isinstance(error, TimeoutError) else StatusCode.UNKNOWN,
         )
 
     # The result, to and from the journal
@@ -181,29 +317,37 @@ class RunFuture(Waitable[T_co]):
 
     def _check_type(self, written: str) -> None:
         """What is written must be what a later attempt expects."""
-        expected = expected_types(self._function, self._returns)
+        expected = expected_types(self._function, self._options.returns)
         if expected is None and written not in (JSON, BYTES):
             raise values.Unwritable(
                 f"it is a {written}, and nothing says how to read it back: annotate the function's return type or"
                 " pass returns="
             )
         if expected is not None and written not in expected:
-            raise values.Unwritable(f"it is a {written}, and the function says that it returns {_either(expected)}")
+            raise values.Unwritable(f"it is a {written}, and the function says that it returns {either(expected)}")
 
     def _recorded(self, result: Result) -> Any:
         if not isinstance(result, Value):
             return None
-        expected = expected_types(self._function, self._returns)
+        expected = expected_types(self._function, self._options.returns)
         if expected is None:
             if result.type in (JSON, BYTES):
                 return values.read(result, None, f"the result of run {self._name!r}")
             self._mismatch(result.type, "nothing that says how to read it (no annotation, no returns=)")
         if result.type not in expected:
-            self._mismatch(result.type, _either(expected))
+            self._mismatch(result.type, either(expected))
         return values.read(result, expected[result.type], f"the result of run {self._name!r}")
 
     def _mismatch(self, recorded: str, expected: str) -> NoReturn:
         self._attempt.machine.result_mismatch(self._handle, self._name, recorded, expected)
+
+
+def _plainly(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Calls a plain function. No future can hold a StopIteration: whoever waited for it would wait for ever."""
+    try:
+        return function(*args)
+    except StopIteration as error:
+        raise RuntimeError(f"the function of a run raised StopIteration({error})") from error
 
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
@@ -216,83 +360,5 @@ def is_coroutine_function(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
-def _plain(function: Callable[..., Any]) -> Any:
-    """The function under partials and bound methods; an object's __call__ where it is an object."""
-    if type(function) is types.FunctionType:
-        return function
-    found: Any = function
-    while isinstance(found, functools.partial):
-        found = found.func
-    found = getattr(found, "__func__", found)
-    if hasattr(found, "__annotations__") and not isinstance(found, type):
-        return found
-    return found if isinstance(found, type) else type(found).__call__
-
-
-def expected_types(function: Callable[..., Any], returns: type[Any] | None) -> dict[str, type[Any]] | None:
-    """Tags that a result may have, each with its class; None where nothing is said."""
-    annotation: Any = returns if returns is not None else _annotation(function)
-    try:
-        return _expected_of(annotation)
-    except TypeError:  # an annotation that cannot be hashed
-        return _expected_of.__wrapped__(annotation)
-
-
-@functools.lru_cache(maxsize=1024)
-def _expected_of(annotation: Hashable) -> dict[str, type[Any]] | None:
-    if annotation is _UNKNOWN:
-        return None
-    found: dict[str, type[Any]] = {}
-    for one in _members(annotation):
-        if one is None or one is type(None):
-            found[JSON] = type(None)
-        elif one is Any or one is object or isinstance(one, TypeVar):
-            return None
-        elif isinstance(one, type) and (one is bytes or codec.is_message(one)):
-            found[values.tag_of(one)] = one
-        else:
-            found[JSON] = dict
-    return found
-
-
-def _either(expected: dict[str, type[Any]]) -> str:
-    return " or ".join(sorted(expected))
-
-
-def _members(annotation: Any) -> tuple[Any, ...]:
-    origin = get_origin(annotation)
-    if origin in (Awaitable, Coroutine):
-        return _members(get_args(annotation)[-1])
-    if origin in (Union, types.UnionType):
-        return get_args(annotation)
-    return (annotation,)
-
-
-def _annotation(function: Callable[..., Any]) -> Any:
-    plain = _plain(function)
-    if isinstance(plain, type):
-        return plain
-    annotation = getattr(plain, "__annotations__", {}).get("return", _UNKNOWN)
-    return _evaluated(plain, annotation) if isinstance(annotation, str) else annotation
-
-
-#: Annotations left as text by `from __future__ import annotations`, by the identity of their module's names.
-_evaluated_texts: dict[tuple[int, str], Any] = {}
-
-
-def _evaluated(function: Any, text: str) -> Any:
-    """What an annotation's text names; _UNKNOWN where it names nothing that exists at run time."""
-    names: dict[str, Any] = getattr(function, "__globals__", {})
-    if getattr(function, "__closure__", None):
-        return _named(text, names, dict(inspect.getclosurevars(function).nonlocals))
-    place = (id(names), text)
-    if place not in _evaluated_texts:
-        _evaluated_texts[place] = _named(text, names, {})
-    return _evaluated_texts[place]
-
-
-def _named(text: str, names: dict[str, Any], nonlocals: dict[str, Any]) -> Any:
-    try:
-        return eval(text, names, nonlocals)
-    except Exception:
-        return _UNKNOWN
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
