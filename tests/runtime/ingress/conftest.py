@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import grpc.aio
 import grpc_tools
 import pytest
 from grpc_tools import protoc
@@ -20,6 +22,11 @@ from restate_protocol.journal import Result, Value
 from restate_protocol.status import StatusCode
 from restate_runtime.deployments.schema import Schema
 from restate_runtime.engine.api import Accepted, Submission
+from restate_runtime.ingress.admission import Admission, Limits
+from restate_runtime.ingress.grpc import GrpcIngress
+from restate_runtime.ingress.waiting import Waiting
+
+from tests.runtime.ingress.raw_grpc import Client, Server
 
 REPOSITORY = Path(__file__).parents[3]
 WELL_KNOWN = Path(grpc_tools.__file__).parent / "_proto"
@@ -170,6 +177,8 @@ class FakeEngine:
         self.closed: asyncio.Queue[bytes] = asyncio.Queue()
         self.accepted: asyncio.Queue[Accepted] = asyncio.Queue()
         self.completed: list[tuple[str, Result]] = []
+        self.cancelled: list[bytes] = []
+        self.signals: list[tuple[bytes, str, Result]] = []
         self.awakeable_types: dict[str, tuple[str, str]] = {}
         self.outputs: dict[bytes, Result | None] = {}
         self.answer: Callable[[Submission], Result | None] = lambda submission: Value(submission.payload)
@@ -207,11 +216,21 @@ class FakeEngine:
             raise self.error
         self.completed.append((awakeable_id, result))
 
-    async def resume(self, invocation_id: bytes) -> None:
-        raise AssertionError("the ingress resumes nothing")
+    async def cancel(self, invocation_id: bytes) -> None:
+        self._check_known(invocation_id)
+        self.cancelled.append(invocation_id)
 
-    async def kill(self, invocation_id: bytes) -> None:
-        raise AssertionError("the ingress kills nothing")
+    async def send_signal(self, invocation_id: bytes, name: str, result: Result) -> None:
+        self._check_known(invocation_id)
+        self.signals.append((invocation_id, name, result))
+
+    def _check_known(self, invocation_id: bytes) -> None:
+        if self.error is not None:
+            raise self.error
+        if invocation_id not in self.outputs:
+            raise TerminalError("no such invocation", code=StatusCode.NOT_FOUND)
+        if self.outputs[invocation_id] is not None:
+            raise TerminalError("it is completed", code=StatusCode.FAILED_PRECONDITION)
 
 
 @pytest.fixture
@@ -226,3 +245,19 @@ def routes(shop_set: bytes) -> FakeRoutes:
 def engine() -> FakeEngine:
     """Answers with the request."""
     return FakeEngine()
+
+
+@pytest.fixture
+async def server(routes: Any, engine: Any) -> AsyncIterator[Server]:
+    waiting = Waiting()
+    admission = Admission(routes, Limits(max_message_bytes=64 * 1024, max_key_bytes=64, journal_headers=("tenant",)))
+    ingress = GrpcIngress(admission, engine, waiting)
+    port = await ingress.start("127.0.0.1", 0)
+    yield Server(ingress, waiting, port)
+    await ingress.stop(0)
+
+
+@pytest.fixture
+async def client(server: Server) -> AsyncIterator[Client]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        yield Client(channel)

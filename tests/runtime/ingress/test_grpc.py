@@ -3,89 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo  # type: ignore[import-untyped]
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from restate_protocol.errors import TerminalError
-from restate_protocol.gen.restate.ingress.v1 import ingress_pb as pb
-from restate_protocol.ids import awakeable_id_text, invocation_id_text
-from restate_protocol.journal import JSON, Failure, Value, Void
+from restate_protocol.ids import invocation_id_text
+from restate_protocol.journal import Failure
 from restate_protocol.status import StatusCode
 from restate_runtime.ingress.admission import Admission, Limits
 from restate_runtime.ingress.errors import PortInUse
 from restate_runtime.ingress.grpc import Calls, GrpcIngress
 from restate_runtime.ingress.waiting import Waiting
 
+from tests.runtime.ingress.raw_grpc import Client, Server
+
 SAY = "/shop.v1.Echo/Say"
 PAY = "/shop.v1.Echo/Pay"
 ADD = "/shop.v1.Cart/AddTicket"
 RUN = "/shop.v1.Checkout/Run"
 ADA = b"\x0a\x03ada"
-
-
-@dataclass
-class Reply:
-    """What a caller saw."""
-
-    payload: bytes | None
-    code: grpc.StatusCode
-    message: str
-    initial: dict[str, str] = field(default_factory=dict)
-    trailing: dict[str, Any] = field(default_factory=dict)
-
-    def details(self) -> Status:
-        return Status.FromString(self.trailing["grpc-status-details-bin"])
-
-
-class Client:
-    """A gRPC client that knows no message."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self.channel = channel
-
-    def start(self, path: str, payload: bytes = b"", timeout: float | None = 20, **metadata: str) -> Any:
-        pairs = tuple((name.replace("_", "-"), value) for name, value in metadata.items())
-        method: Any = self.channel.unary_unary(path)
-        return method(payload, timeout=timeout, metadata=pairs)
-
-    async def call(self, path: str, payload: bytes = b"", **metadata: Any) -> Reply:
-        call = self.start(path, payload, **metadata)
-        data: bytes | None = None
-        with contextlib.suppress(grpc.aio.AioRpcError):
-            data = await call
-        initial = {name: str(value) for name, value in (await call.initial_metadata()) or ()}
-        trailing = dict((await call.trailing_metadata()) or ())
-        return Reply(data, await call.code(), await call.details(), initial, trailing)
-
-
-@dataclass
-class Server:
-    ingress: GrpcIngress
-    waiting: Waiting
-    port: int
-
-
-@pytest.fixture
-async def server(routes: Any, engine: Any) -> AsyncIterator[Server]:
-    waiting = Waiting()
-    admission = Admission(routes, Limits(max_message_bytes=64 * 1024, max_key_bytes=64, journal_headers=("tenant",)))
-    ingress = GrpcIngress(admission, engine, waiting)
-    port = await ingress.start("127.0.0.1", 0)
-    yield Server(ingress, waiting, port)
-    await ingress.stop(0)
-
-
-@pytest.fixture
-async def client(server: Server) -> AsyncIterator[Client]:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield Client(channel)
 
 
 async def test_a_call_gives_the_result_and_tells_the_invocation(client: Client, engine: Any) -> None:
@@ -307,129 +246,3 @@ async def test_a_taken_port_is_a_clear_error(server: Server, routes: Any, engine
     other = GrpcIngress(Admission(routes, Limits()), engine, Waiting())
     with pytest.raises(PortInUse, match=f"127.0.0.1:{server.port}: the port is in use"):
         await other.start("127.0.0.1", server.port)
-
-
-# restate.ingress.v1.Ingress
-
-INGRESS = "/restate.ingress.v1.Ingress/"
-KNOWN = (7).to_bytes(16, "big")
-AWAKEABLE = awakeable_id_text(KNOWN, 1)
-
-
-async def test_attach_gives_the_result(client: Client, engine: Any) -> None:
-    engine.outputs[KNOWN] = Value(b"result")
-    reply = await client.call(INGRESS + "Attach", pb.AttachRequest(invocation_id=invocation_id_text(KNOWN)).to_binary())
-    assert reply.payload is not None
-    assert pb.AttachResponse.from_binary(reply.payload).payload == b"result"
-
-
-async def test_attach_waits_and_is_released_when_the_caller_goes(client: Client, engine: Any) -> None:
-    engine.outputs[KNOWN] = None
-    call = client.start(INGRESS + "Attach", pb.AttachRequest(invocation_id=invocation_id_text(KNOWN)).to_binary())
-    await engine.accepted.get()
-    call.cancel()
-    assert await engine.closed.get() == KNOWN
-
-
-@pytest.mark.parametrize("method", ["Attach", "GetOutput"])
-async def test_a_failed_invocation_is_the_status_of_the_call(client: Client, engine: Any, method: str) -> None:
-    engine.outputs[KNOWN] = Failure(10, "killed")
-    request = pb.AttachRequest(invocation_id=invocation_id_text(KNOWN)).to_binary()
-    reply = await client.call(INGRESS + method, request)
-    assert (reply.code, reply.message) == (grpc.StatusCode.ABORTED, "killed")
-    assert reply.trailing["restate-error-source"] == "handler"
-
-
-async def test_output_is_there_or_not(client: Client, engine: Any) -> None:
-    request = pb.GetOutputRequest(invocation_id=invocation_id_text(KNOWN)).to_binary()
-    assert (await client.call(INGRESS + "GetOutput", request)).code is grpc.StatusCode.NOT_FOUND
-    engine.outputs[KNOWN] = None
-    reply = await client.call(INGRESS + "GetOutput", request)
-    assert reply.code is grpc.StatusCode.FAILED_PRECONDITION
-    assert reply.trailing["restate-error-source"] == "ingress"
-    engine.outputs[KNOWN] = Void()
-    assert (await client.call(INGRESS + "GetOutput", request)).payload == b""
-
-
-async def test_an_awakeable_is_resolved_with_bytes_or_json(client: Client, engine: Any) -> None:
-    binary = pb.ResolveAwakeableRequest.from_json(f'{{"awakeableId": "{AWAKEABLE}", "payload": "AAE="}}')
-    text = pb.ResolveAwakeableRequest.from_json(f'{{"awakeableId": "{AWAKEABLE}", "json": "[1]"}}')
-    nothing = pb.ResolveAwakeableRequest(awakeable_id=AWAKEABLE)
-    for request in (binary, text, nothing):
-        assert (await client.call(INGRESS + "ResolveAwakeable", request.to_binary())).payload == b""
-    assert engine.completed == [
-        (AWAKEABLE, Value(b"\x00\x01")),
-        (AWAKEABLE, Value(b"[1]", JSON)),
-        (AWAKEABLE, Value(b"")),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "value"),
-    [
-        ("shop.v1.SoldOut", {"json": '{"nope": 1}'}),
-        ("shop.v1.SoldOut", {"json": "7"}),
-        ("shop.v1.SoldOut", {"payload": "/////w=="}),
-        ("application/json", {"payload": "/////w=="}),
-    ],
-)
-async def test_a_value_that_the_awakeable_was_not_made_for_leaves_it_open(
-    client: Client, engine: Any, wanted: str, value: dict[str, str]
-) -> None:
-    engine.awakeable_types[AWAKEABLE] = ("dep_x", wanted)
-    request = pb.ResolveAwakeableRequest.from_json(json.dumps({"awakeableId": AWAKEABLE, **value}))
-    reply = await client.call(INGRESS + "ResolveAwakeable", request.to_binary())
-    assert reply.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert reply.trailing["restate-error-source"] == "ingress"
-    assert engine.completed == []
-
-
-@pytest.mark.parametrize("value", [{"json": '{"eventId": "e"}'}, {"payload": "CgFl"}])
-async def test_a_value_that_the_awakeable_was_made_for_is_taken(
-    client: Client, engine: Any, value: dict[str, str]
-) -> None:
-    engine.awakeable_types[AWAKEABLE] = ("dep_x", "shop.v1.SoldOut")
-    request = pb.ResolveAwakeableRequest.from_json(json.dumps({"awakeableId": AWAKEABLE, **value}))
-    await client.call(INGRESS + "ResolveAwakeable", request.to_binary())
-    assert len(engine.completed) == 1
-
-
-async def test_an_awakeable_is_rejected_with_a_code(client: Client, engine: Any) -> None:
-    plain = pb.RejectAwakeableRequest(awakeable_id=AWAKEABLE, message="no")
-    coded = pb.RejectAwakeableRequest(awakeable_id=AWAKEABLE, message="no", code=9)
-    for request in (plain, coded):
-        assert (await client.call(INGRESS + "RejectAwakeable", request.to_binary())).payload == b""
-    assert engine.completed == [(AWAKEABLE, Failure(2, "no")), (AWAKEABLE, Failure(9, "no"))]
-
-
-BAD_CONTROL: dict[str, tuple[str, Any, str]] = {
-    "no id": ("Attach", pb.AttachRequest(), "invocation_id: '' is not an invocation id"),
-    "wrong id": ("GetOutput", pb.GetOutputRequest(invocation_id=AWAKEABLE), "does not begin with inv_"),
-    "wrong awakeable": ("RejectAwakeable", pb.RejectAwakeableRequest(awakeable_id="awk_x"), "awakeable_id: 'awk_x'"),
-    "code OK": ("RejectAwakeable", pb.RejectAwakeableRequest(awakeable_id=AWAKEABLE, code=0), "code is 0"),
-    "no JSON": (
-        "ResolveAwakeable",
-        pb.ResolveAwakeableRequest.from_json(f'{{"awakeableId": "{AWAKEABLE}", "json": "{{"}}'),
-        "json is not JSON",
-    ),
-    "deep JSON": (
-        "ResolveAwakeable",
-        pb.ResolveAwakeableRequest.from_json(f'{{"awakeableId": "{AWAKEABLE}", "json": "{"[" * 20_000}"}}'),
-        "json is not JSON",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD_CONTROL)
-async def test_bad_ids_and_values_are_refused(client: Client, engine: Any, case: str) -> None:
-    method, request, message = BAD_CONTROL[case]
-    reply = await client.call(INGRESS + method, request.to_binary())
-    assert reply.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert message in reply.message
-    assert engine.completed == []
-
-
-async def test_bytes_that_are_no_control_request_are_refused(client: Client) -> None:
-    reply = await client.call(INGRESS + "Attach", b"\xff")
-    assert reply.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert "restate.ingress.v1.AttachRequest" in reply.message

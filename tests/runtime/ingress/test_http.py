@@ -137,6 +137,8 @@ BAD: dict[str, Case] = {
     "version": ("POST", SAY, b"{}", {"connect-protocol-version": "2"}, 400, "invalid_argument", "send 1"),
     "timeout": ("POST", SAY, b"{}", {"connect-timeout-ms": "1s"}, 400, "invalid_argument", "milliseconds"),
     "timeout 0": ("POST", SAY, b"{}", {"connect-timeout-ms": "0"}, 504, "deadline_exceeded", "nothing was started"),
+    "a name twice": ("POST", SAY, b'{"text": "a", "text": "b"}', {}, 400, "invalid_argument",
+                     'the name "text" is there twice in one object'),
     "private": ("POST", "/shop.v1.Cart/Expire", b"{}", {}, 403, "permission_denied", "is private"),
     "no JSON": ("POST", SAY, b"", {}, 400, "invalid_argument", "not JSON"),
     "not UTF-8": ("POST", SAY, b'{"text":"\xff"}', {}, 400, "invalid_argument", "not a valid shop.v1.EchoRequest"),
@@ -287,7 +289,21 @@ async def test_curl_can_complete_awakeables(client: httpx.AsyncClient, engine: A
     assert engine.completed == [(awakeable, Value(b'{"paid": true}', JSON)), (awakeable, Failure(2, "no"))]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"nope": 1}', b"[" * 1000, b'{"invocationId": "x"}'])
+async def test_curl_can_cancel_and_signal(client: httpx.AsyncClient, engine: Any) -> None:
+    engine.outputs[KNOWN] = None
+    known = invocation_id_text(KNOWN)
+    cancelled = await client.post(INGRESS + "Cancel", json={"invocationId": known})
+    signal = {"invocationId": known, "name": "approve", "json": '{"by": "ada"}'}
+    signalled = await client.post(INGRESS + "SendSignal", json=signal)
+    assert (cancelled.json(), signalled.json()) == ({}, {})
+    assert engine.cancelled == [KNOWN]
+    assert engine.signals == [(KNOWN, "approve", Value(b'{"by": "ada"}', JSON))]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"invocationId": "x", "invocationId": "y"}', b"", b"[]", b'{"nope": 1}', b"[" * 1000, b'{"invocationId": "x"}'],
+)
 async def test_bad_control_requests_are_refused(client: httpx.AsyncClient, body: bytes) -> None:
     reply = await client.post(INGRESS + "Attach", content=body, headers=JSON_TYPE)
     assert (reply.status_code, reply.json()["code"]) == (400, "invalid_argument")

@@ -20,6 +20,7 @@ from restate_protocol.contract.model import Handler, KeyField
 from restate_protocol.immutable import immutable
 
 from .json_problems import MAX_JSON_DEPTH, Problem, locate, too_deep
+from .json_text import DuplicateName, parse
 
 # What protobuf-py raises for bytes or JSON that are not the message; OverflowError is an integer out of range.
 _UNREADABLE = (ValueError, TypeError, OverflowError, RecursionError, EOFError)
@@ -182,12 +183,17 @@ class Schema:
             )
         cls = self.message_type(full_name)
         try:
-            return cls.from_json(text, registry=self.registry)
+            # Parsed twice: the parser of protobuf-py is fast and keeps the last of two equal names in silence.
+            message = cls.from_json(text, registry=self.registry)
+            parse(text)
         except json.JSONDecodeError as error:
             raise _invalid(full_name, "", f"not JSON ({error})") from None
+        except DuplicateName as error:
+            raise _invalid(full_name, "", str(error)) from None
         except _UNREADABLE as error:
             problem = locate(cls.desc(), text, self.registry) or Problem("", str(error))
             raise _invalid(full_name, problem.path, problem.message) from None
+        return message
 
     # Requests
 

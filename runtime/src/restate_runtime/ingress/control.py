@@ -1,8 +1,10 @@
-"""restate.ingress.v1.Ingress: attach, output, awakeables. Messages in, messages out; both protocols call it."""
+"""restate.ingress.v1.Ingress: attach, output, awakeables, cancel, signals.
+
+Messages in, messages out; both protocols call it.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,7 @@ from restate_protocol.ids import parse_awakeable_id, parse_invocation_id
 from restate_protocol.journal import BYTES, JSON, Failure, Value
 from restate_protocol.status import StatusCode
 
+from ..deployments.json_text import parse
 from ..deployments.schema import Schema
 from ..engine.api import EngineApi
 from .admission import Routes
@@ -49,6 +52,8 @@ class Control:
             "GetOutput": ControlMethod(pb.GetOutputRequest, self.get_output),
             "ResolveAwakeable": ControlMethod(pb.ResolveAwakeableRequest, self.resolve_awakeable),
             "RejectAwakeable": ControlMethod(pb.RejectAwakeableRequest, self.reject_awakeable),
+            "Cancel": ControlMethod(pb.CancelRequest, self.cancel),
+            "SendSignal": ControlMethod(pb.SendSignalRequest, self.send_signal),
         }
         return {f"/{SERVICE}/{name}": method for name, method in table.items()}
 
@@ -81,7 +86,7 @@ class Control:
         deployment_id, wanted = known
         try:
             if wanted == JSON:
-                json.loads(value.data)
+                parse(value.data)
             elif wanted not in ("", BYTES):
                 _check_message(value, wanted, self._routes.schema_of(deployment_id))
         except (ValueError, RecursionError) as error:
@@ -97,6 +102,17 @@ class Control:
         await self._engine.complete_awakeable(request.awakeable_id, Failure(code, request.message))
         return pb.RejectAwakeableResponse()
 
+    async def cancel(self, request: pb.CancelRequest) -> pb.CancelResponse:
+        """Asks an invocation to end; durable once answered."""
+        await self._engine.cancel(_invocation_id(request.invocation_id))
+        return pb.CancelResponse()
+
+    async def send_signal(self, request: pb.SendSignalRequest) -> pb.SendSignalResponse:
+        """Gives a named signal to an invocation; durable once answered."""
+        invocation_id = _invocation_id(request.invocation_id)
+        await self._engine.send_signal(invocation_id, request.name, _signal(request))
+        return pb.SendSignalResponse()
+
 
 def _check_message(value: Value, full_name: str, schema: Schema | None) -> None:
     if schema is None or not schema.has(full_name):
@@ -107,8 +123,8 @@ def _check_message(value: Value, full_name: str, schema: Schema | None) -> None:
         schema.check(full_name, value.data)
 
 
-def _value(request: pb.ResolveAwakeableRequest) -> Value:
-    """What the awakeable gets; no value at all counts as empty bytes."""
+def _value(request: pb.ResolveAwakeableRequest | pb.SendSignalRequest) -> Value:
+    """What is given; no value at all counts as empty bytes."""
     match request.value:
         case None:
             return Value(b"")
@@ -118,9 +134,17 @@ def _value(request: pb.ResolveAwakeableRequest) -> Value:
             return Value(_checked_json(one.value), JSON)
 
 
+def _signal(request: pb.SendSignalRequest) -> Value | Failure:
+    """A value, or the failure of the one who waits."""
+    one = request.value
+    if one is not None and one.field == "reject":
+        return Failure(StatusCode.UNKNOWN, one.value)
+    return _value(request)
+
+
 def _checked_json(text: str) -> bytes:
     try:
-        json.loads(text)
+        parse(text)
     except (ValueError, RecursionError) as error:
         raise Refused(StatusCode.INVALID_ARGUMENT, f"json is not JSON: {error}") from None
     return text.encode()

@@ -10,12 +10,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias, TypeVar
 
+import protobuf
 import structlog
 from restate_protocol.errors import TerminalError
 from restate_protocol.ids import invocation_id_text
 from restate_protocol.status import StatusCode
 
 from ..deployments.json_problems import too_deep
+from ..deployments.json_text import parse
 from ..deployments.schema import InvalidMessage, Schema
 from ..engine.api import Accepted, EngineApi
 from . import connect
@@ -36,6 +38,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 T = TypeVar("T")
+M = TypeVar("M", bound=protobuf.Message[Any])
 
 _log = structlog.get_logger(__name__)
 
@@ -284,13 +287,19 @@ async def _control(method: ControlMethod, body: bytes, caller: _Caller) -> Reply
     if caller.json and too_deep(body):
         raise Refused(StatusCode.INVALID_ARGUMENT, f"the request is not a valid {name}: its JSON is nested too deep")
     try:
-        request = method.request.from_json(body) if caller.json else method.request.from_binary(body)
+        request = _from_json(method.request, body) if caller.json else method.request.from_binary(body)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise Refused(StatusCode.INVALID_ARGUMENT, f"the request is not a valid {name}: {error}") from None
     response = await method.call(request)
     if caller.json:
         return _reply(response.to_json().encode(), JSON_TYPE, [])
     return _reply(response.to_binary(), PROTO_TYPE, [])
+
+
+def _from_json(request: type[M], body: bytes) -> M:
+    message = request.from_json(body)
+    parse(body)  # refuses names that are there twice; the line above would not
+    return message
 
 
 def _response(door: Door, order: Order, payload: bytes, caller: _Caller) -> Reply:
