@@ -228,16 +228,6 @@ def test_a_delayed_request_waits_for_its_time() -> None:
     assert only(d.StartAttempt, bench.do(ev.TimerFired(timer)).effects)
 
 
-def test_killing_ends_the_attempt_and_the_calls_it_waits_for_but_not_what_it_sent() -> None:
-    bench = Bench()
-    caller, _ = bench.submit()
-    callee, _ = bench.call(caller, "t.Plain", "Do")
-    out = bench.do(ev.Kill(caller, 8))
-    assert only(d.KillLater, out.effects) == [d.KillLater(callee)]
-    assert only(d.AbortAttempt, out.effects)
-    assert only(d.AnswerResult, out.effects) == [d.AnswerResult(1, j.Failure(StatusCode.ABORTED, "killed"))]
-
-
 def test_killing_twice_says_that_it_is_over() -> None:
     bench = Bench()
     invocation_id, _ = bench.submit()

@@ -163,7 +163,7 @@ def test_the_timer_of_what_is_over_just_goes(over: str) -> None:
     bench = Bench()
     invocation_id = running(bench)
     fail_run(bench, invocation_id, 61_000, durable=True)
-    bench.do(ev.Kill(invocation_id, None))
+    bench.do(ev.Kill(invocation_id, 7))
     if over == "unknown":
         del bench.world.invocations[invocation_id]
     assert bench.do(ev.TimerFired(timer(invocation_id, 61_000))).writes == [d.DeleteTimer(timer(invocation_id, 61_000))]

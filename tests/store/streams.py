@@ -57,6 +57,7 @@ class Stream:
             self._put_timer,
             self._delete_timer,
             self._put_promise,
+            self._purge_journal,
             self._add_promise_waiter,
             self._remove_promise_waiters,
             self._add_waiter,
@@ -114,7 +115,7 @@ class Stream:
     def _change(self, one: Invocation) -> None:
         one.status = self._random.choice(list(Status))
         one.deployment_id = self._random.choice((None, "dep_1"))
-        one.queue_seq = self._random.randint(0, 1000) if one.mode is HandlerMode.EXCLUSIVE else None
+        one.queue_seq = self._maybe(self._random.randint(0, 1000)) if one.mode is HandlerMode.EXCLUSIVE else None
         one.epoch = self._random.randint(0, 9)
         one.retry_count = self._random.randint(0, 9)
         one.next_retry_ms = self._maybe(NOW_MS)
@@ -154,6 +155,11 @@ class Stream:
         if gone is not None and gone.mode is HandlerMode.RUN:
             self._completed = {promise for promise in self._completed if promise[:2] != (gone.service, gone.key)}
         return d.PurgeInvocation(one)
+
+    def _purge_journal(self) -> d.Write:
+        one = self._id()
+        self._lengths[one] = 0
+        return d.PurgeJournal(one)
 
     def _put_state(self) -> d.Write:
         value = self._random.choice((None, self._blob(), self._blob()))

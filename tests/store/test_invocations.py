@@ -13,6 +13,7 @@ from restate_runtime.core.decision import (
     AppendEntry,
     CreateInvocation,
     PurgeInvocation,
+    PurgeJournal,
     PutPromise,
     PutState,
     RecordAttempt,
@@ -209,7 +210,28 @@ async def test_what_was_created_in_a_commit_may_be_purged_in_it(store: Store) ->
 
 
 async def test_purging_an_unknown_invocation_is_fine(store: Store) -> None:
-    await store.commit([PurgeInvocation(id_of(9))])
+    await store.commit([PurgeInvocation(id_of(9)), PurgeJournal(id_of(9))])
+
+
+async def test_a_purged_journal_leaves_the_record_and_all_else(store: Store) -> None:
+    await store.commit(
+        [
+            *(CreateInvocation(record(number)) for number in (1, 2)),
+            *(entry(number, 0) for number in (1, 2)),
+            RecordAttempt(attempt(1, 1)),
+        ]
+    )
+    await store.commit([entry(1, 1), PurgeJournal(id_of(1))])
+    assert await store.journal(id_of(1)) == []
+    assert await store.invocation(id_of(1)) == record(1)
+    assert await store.attempts(id_of(1)) == [attempt(1, 1)]
+    assert await store.journal(id_of(2)) == [JournalRow(0, NOW_MS, b"entry")]
+
+
+async def test_a_journal_may_be_purged_and_then_all_of_it_in_one_commit(store: Store) -> None:
+    await store.commit([CreateInvocation(record(1)), entry(1, 0)])
+    await store.commit([PurgeJournal(id_of(1)), PurgeInvocation(id_of(1)), CreateInvocation(record(1)), entry(1, 0)])
+    assert await store.journal(id_of(1)) == [JournalRow(0, NOW_MS, b"entry")]
 
 
 EXISTING: list[Write] = [
@@ -232,6 +254,7 @@ INVALID: dict[str, list[Write]] = {
     "append to the unknown": [entry(3, 0)],
     "append far into the unknown": [entry(3, 1)],
     "append to what was purged": [PurgeInvocation(id_of(1)), entry(1, 1)],
+    "go on with a purged journal": [PurgeJournal(id_of(1)), entry(1, 1)],
     "leave a gap": [entry(1, 2)],
     "leave a gap within a commit": [entry(1, 1), entry(1, 3)],
     "append at a taken index": [entry(1, 0)],

@@ -48,6 +48,7 @@ async def test_key_holders_are_the_live_exclusive_ones_holders_first_then_the_qu
         exclusive(6, Status.SCHEDULED, 2),
         exclusive(7, Status.COMPLETED, 3),
         exclusive(8, Status.ACTIVE, 8),
+        exclusive(12, Status.PAUSED, None),
         record(9, key="k9", mode=HandlerMode.SHARED),
         record(10, key="k10", mode=HandlerMode.RUN),
         record(11),
@@ -101,3 +102,30 @@ async def test_lists_are_newest_first_filtered_and_limited(store: Store) -> None
                 ]
                 assert await store.list_invocations(InvocationFilter(service, status, limit)) == expected
     assert {one.status for one in records} == set(Status)
+
+
+async def test_lists_are_filtered_by_handler_and_key(store: Store) -> None:
+    for number in range(12):
+        status = (Status.SUSPENDED, Status.COMPLETED, Status.ACTIVE)[number % 3]
+        one = record(
+            number, handler=("Add", "Get")[number % 2], key=("ada", "bob", None)[number // 2 % 3], status=status
+        )
+        await create(store, one)
+    everything = await store.list_invocations(InvocationFilter())
+    for handler in (None, "Add", "Nope"):
+        for key in (None, "ada"):
+            for status in (None, Status.SUSPENDED, Status.COMPLETED, Status.ACTIVE):
+                expected = [
+                    one
+                    for one in everything
+                    if handler in (None, one.handler) and key in (None, one.key) and status in (None, one.status)
+                ]
+                assert await store.list_invocations(InvocationFilter(None, status, 100, handler, key)) == expected
+
+
+async def test_what_is_not_completed_is_counted_by_status(store: Store) -> None:
+    assert await store.counts() == {}
+    statuses = [Status.PAUSED, Status.ACTIVE, Status.COMPLETED, Status.PAUSED, Status.SCHEDULED]
+    for number, status in enumerate(statuses):
+        await create(store, record(number, status=status))
+    assert await store.counts() == {Status.PAUSED: 2, Status.ACTIVE: 1, Status.SCHEDULED: 1}

@@ -55,7 +55,7 @@ BY_INDEX = {
     "first_timers": "SCAN timers",
     "timers_after": "SEARCH timers USING PRIMARY KEY ((due_ms,invocation_id,command,kind)>(?,?,?,?))",
     "active_invocations": "SEARCH invocations USING INDEX invocations_active (id>?)",
-    "key_holders": "SCAN invocations USING INDEX invocations_parked_on_key",
+    "key_holders": "SEARCH invocations USING INDEX invocations_parked_on_key (queue_seq>?)",
     "expired": "SEARCH invocations USING INDEX invocations_expiring (expires_ms>? AND expires_ms<?)",
     "list_all": "SCAN invocations",
     "list_by_service": "SEARCH invocations USING INDEX invocations_by_service (service=?)",
@@ -63,6 +63,7 @@ BY_INDEX = {
     "list_parked": "SEARCH invocations USING INDEX invocations_parked (status=?)",
     "list_completed": "SCAN invocations",
     "list_completed_by_service": "SEARCH invocations USING INDEX invocations_by_service (service=?)",
+    "counts": "SEARCH invocations USING COVERING INDEX invocations_parked (status=?)",
     "descriptor_set": "SEARCH descriptor_sets USING INDEX sqlite_autoindex_descriptor_sets_1 (hash=?)",
 }
 

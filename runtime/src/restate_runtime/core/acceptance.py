@@ -11,6 +11,7 @@ from restate_protocol.immutable import immutable
 from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
 
+from . import deadlines
 from .activation import activate
 from .decision import (
     AnswerAccepted,
@@ -103,11 +104,19 @@ def accept(turn: Turn, request: Request, target: Target) -> Hot:
     turn.write(CreateInvocation(record))
     entry = j.Input(request.payload, request.headers)
     turn.append(hot, entry, j.encode(entry))
-    if request.execute_at_ms is not None and request.execute_at_ms > turn.now_ms:
-        _schedule(turn, hot, request.execute_at_ms)
+    if target.handler.execution_timeout_ms is not None:
+        deadlines.begin(turn, hot)
+    place(turn, hot)
+    return hot
+
+
+def place(turn: Turn, hot: Hot) -> None:
+    """Schedules an invocation that had no attempt yet if it is due later; else it starts or joins the queue."""
+    due_ms = hot.record.scheduled_for_ms
+    if due_ms is not None and due_ms > turn.now_ms:
+        _schedule(turn, hot, due_ms)
     else:
         _admit(turn, hot)
-    return hot
 
 
 def _schedule(turn: Turn, hot: Hot, due_ms: int) -> None:

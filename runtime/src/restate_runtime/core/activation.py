@@ -8,10 +8,15 @@ from .turn import Turn, is_settled
 from .world import Hot, Phase
 
 
-def activate(turn: Turn, hot: Hot) -> None:
-    """Decides the next attempt."""
+def activate(turn: Turn, hot: Hot, *, follow: bool = True) -> None:
+    """Decides the next attempt.
+
+    Args:
+        follow: go to the newest deployment while that is free; False where somebody just chose one.
+    """
     record = hot.record
-    _pin(turn, hot)
+    if follow:
+        _pin(turn, hot)
     record.status = Status.ACTIVE
     record.epoch += 1
     record.attempt_started_ms = turn.now_ms
@@ -25,8 +30,8 @@ def activate(turn: Turn, hot: Hot) -> None:
 def _pin(turn: Turn, hot: Hot) -> None:
     """The first command pins an invocation to its deployment; until then it follows the newest."""
     record = hot.record
-    if record.deployment_id is not None and (hot.commands > 1 or hot.target is None):
-        return
+    if record.deployment_id is not None and (hot.commands > 1 or hot.target is None or record.epoch == 0):
+        return  # one that has a deployment before its first attempt was given it by somebody who chose
     newest = turn.resolve(record.service, record.handler, None)
     if newest is not None:
         hot.target = newest

@@ -26,14 +26,15 @@ _DEFAULT_POLICY = RetryPolicy()
 
 def suspend(turn: Turn, hot: Hot, tree: aw.Awaiting) -> None:
     """The attempt gave up its place until what it awaits is there; which may be already."""
-    _record_end(turn, hot, AttemptOutcome.SUSPENDED, None)
+    record_end(turn, hot, AttemptOutcome.SUSPENDED, None)
     record = hot.record
     record.awaiting = aw.encode(tree)
-    if is_settled(hot):
+    if is_settled(hot) or hot.cancelled_epoch == record.epoch:
+        # A cancellation that met the suspension on its way may not have been seen: the next attempt sees it.
         activate(turn, hot)
         return
     record.status = Status.SUSPENDED
-    _rest(turn, hot)
+    rest(turn, hot)
     turn.effect(Report("suspended", record.id))
 
 
@@ -44,7 +45,7 @@ def fail(turn: Turn, hot: Hot, frame: session_pb.Failed, outcome: AttemptOutcome
         complete(turn, hot, hot.output)  # what comes after the output changes nothing
         return
     data = frame.to_binary()
-    _record_end(turn, hot, outcome, data)
+    record_end(turn, hot, outcome, data)
     record.retry_count += 1
     record.last_failure = data
     failure = failure_of(frame)
@@ -97,7 +98,7 @@ def recover(turn: Turn, hot: Hot) -> None:
     if record.attempt_started_ms is not None:
         failure = j.Failure(StatusCode.UNAVAILABLE, "the runtime stopped while the attempt ran")
         data = failed_frame(record.id, record.epoch, failure).to_binary()
-        _record_end(turn, hot, AttemptOutcome.LOST, data)
+        record_end(turn, hot, AttemptOutcome.LOST, data)
     if record.next_retry_ms is not None and record.next_retry_ms > turn.now_ms:
         hot.phase = Phase.BACKING_OFF
         turn.effect(ArmTimer(Timer(record.next_retry_ms, record.id, record.epoch, TimerKind.RETRY)))
@@ -127,17 +128,19 @@ def _back_off(turn: Turn, hot: Hot, delay_ms: int) -> None:
 
 def _pause(turn: Turn, hot: Hot, failure: j.Failure) -> None:
     hot.record.status = Status.PAUSED
-    _rest(turn, hot)
+    rest(turn, hot)
     turn.effect(Report("paused", hot.record.id, failure.message))
 
 
-def _rest(turn: Turn, hot: Hot) -> None:
+def rest(turn: Turn, hot: Hot) -> None:
+    """Nothing goes on with it now: it needs no memory."""
     hot.phase = Phase.IDLE
     turn.save(hot)
     turn.effect(Forget(hot.record.id))
 
 
-def _record_end(turn: Turn, hot: Hot, outcome: AttemptOutcome, failure: bytes | None) -> None:
+def record_end(turn: Turn, hot: Hot, outcome: AttemptOutcome, failure: bytes | None) -> None:
+    """Records how the attempt under way ended."""
     record = hot.record
     started_ms = turn.now_ms if record.attempt_started_ms is None else record.attempt_started_ms
     turn.write(

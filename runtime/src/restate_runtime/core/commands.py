@@ -30,8 +30,9 @@ from .decision import (
     RemovePromiseWaiters,
 )
 from .failures import decode_result, encode_result
+from .lifecycle import cancel
 from .records import Status, Timer, TimerKind
-from .signals import complete_awakeable
+from .signals import complete_awakeable, name_problem, signal
 from .target import Target
 from .turn import Turn, key_of
 from .world import Hot, is_lazy_read
@@ -68,6 +69,8 @@ def apply(turn: Turn, hot: Hot, entry: j.Entry, data: bytes) -> None:
             complete_awakeable(turn, invocation_id, awakeable, entry.result)
         case j.Attach():
             _attach(turn, hot, entry.invocation_id, number)
+        case j.Cancel() | j.SendSignal():
+            _reach(turn, entry)
         case j.GetState() | j.GetStateKeys() if is_lazy_read(entry):
             _read_state(turn, hot, entry, number)
         case _:
@@ -90,7 +93,7 @@ def _problem(turn: Turn, hot: Hot, entry: j.Entry) -> tuple[StatusCode, str] | N
     if hot.output is not None:
         return StatusCode.INTERNAL, f"{j.type_name(entry)} after the output"
     match entry:
-        case j.Input() | j.Completion() | j.Signal() | j.Cancel():
+        case j.Input() | j.Completion() | j.Signal() | j.Cancelled() | j.RunFailed() | j.RunDue():
             return StatusCode.INTERNAL, f"{j.type_name(entry)} is not a command of a handler"
         case j.Call() | j.Send():
             return _call_problem(turn, hot, entry)
@@ -102,6 +105,9 @@ def _problem(turn: Turn, hot: Hot, entry: j.Entry) -> tuple[StatusCode, str] | N
             return StatusCode.FAILED_PRECONDITION, "only workflows have promises"
         case j.CompleteAwakeable():
             return _awakeable_problem(entry)
+        case j.SendSignal():
+            problem = name_problem(entry.name)
+            return None if problem is None else (StatusCode.INVALID_ARGUMENT, problem)
         case _:
             return None
 
@@ -197,6 +203,17 @@ def _attach(turn: Turn, hot: Hot, target: bytes, number: int) -> None:
         callee.batch = turn.world.batch
         turn.write(AddWaiter(target, hot.record.id, number))
         turn.effect(Forget(target))
+
+
+def _reach(turn: Turn, entry: j.Cancel | j.SendSignal) -> None:
+    """Acts on another invocation. One that is over or never was takes no notice, and that is no error."""
+    hot = turn.world.invocations.get(entry.invocation_id)
+    if hot is None:
+        return
+    if isinstance(entry, j.Cancel):
+        cancel(turn, hot)
+    else:
+        signal(turn, hot, entry.name, entry.result)
 
 
 def _change_state(turn: Turn, hot: Hot, entry: j.SetState | j.ClearState | j.ClearAllState) -> None:

@@ -9,12 +9,18 @@ from __future__ import annotations
 from restate_protocol import journal as j
 from restate_protocol.services import HandlerMode
 
+from . import deadlines, retention
 from .activation import activate, wake
 from .decision import AnswerResult, Forget, RemoveWaiters, Report
 from .failures import encode_result
 from .records import Invocation, Status
 from .turn import Turn, key_of
 from .world import Hot, Phase
+
+
+def is_over(hot: Hot) -> bool:
+    """Whether nothing can change the result any more: it is there, if only as the output of an attempt."""
+    return hot.output is not None or hot.record.status is Status.COMPLETED
 
 
 def complete(turn: Turn, hot: Hot, result: j.Result) -> None:
@@ -24,11 +30,13 @@ def complete(turn: Turn, hot: Hot, result: j.Result) -> None:
     record.status = Status.COMPLETED
     record.result = encode_result(result)
     record.completed_ms = turn.now_ms
-    record.expires_ms = turn.now_ms + record.retention_ms
+    record.expires_ms = turn.now_ms + retention.first_ms(hot)
     record.next_retry_ms = None
     record.awaiting = None
     hot.phase = Phase.IDLE
     turn.save(hot)
+    if hot.target is not None and hot.target.handler.execution_timeout_ms is not None:
+        deadlines.end(turn, hot)
     for token in hot.tokens:
         turn.effect(AnswerResult(token, result))
     hot.tokens.clear()

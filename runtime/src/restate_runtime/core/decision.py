@@ -134,6 +134,13 @@ class PurgeInvocation:
 
 
 @immutable
+class PurgeJournal:
+    """The journal of a completed invocation goes; record and result stay."""
+
+    invocation_id: bytes
+
+
+@immutable
 class PutDeployment:
     """A deployment is registered or registered anew."""
 
@@ -163,6 +170,7 @@ Write: TypeAlias = (
     | RemoveWaiters
     | RecordAttempt
     | PurgeInvocation
+    | PurgeJournal
     | PutDeployment
     | PutDescriptorSet
 )
@@ -220,6 +228,13 @@ class ArmTimer:
 
 
 @immutable
+class DisarmTimer:
+    """The timer was deleted before it was due."""
+
+    timer: Timer
+
+
+@immutable
 class AnswerAccepted:
     """The invocation of submission `token` is durable.
 
@@ -256,13 +271,6 @@ class AnswerDone:
 
 
 @immutable
-class KillLater:
-    """Kill this invocation too: a killed one waits for it."""
-
-    invocation_id: bytes
-
-
-@immutable
 class Forget:
     """The invocation needs no memory any more: it is suspended, scheduled, paused or completed."""
 
@@ -288,11 +296,11 @@ Effect: TypeAlias = (
     | AckRun
     | AbortAttempt
     | ArmTimer
+    | DisarmTimer
     | AnswerAccepted
     | AnswerRefused
     | AnswerDone
     | AnswerResult
-    | KillLater
     | Forget
     | Report
 )

@@ -13,7 +13,7 @@ from restate_protocol.gen.restate.protocol.v1 import session_pb
 from restate_protocol.immutable import immutable
 
 from .acceptance import Request
-from .records import Timer
+from .records import Invocation, Timer
 from .target import Target
 
 
@@ -113,6 +113,15 @@ class AttemptLost:
 
 
 @immutable
+class AttemptStalled:
+    """An attempt said nothing for `quiet_ms` milliseconds."""
+
+    subject: bytes
+    epoch: int
+    quiet_ms: int
+
+
+@immutable
 class TimerFired:
     timer: Timer
 
@@ -132,17 +141,66 @@ class AwakeableCompleted:
 
 
 @immutable
-class Resume:
+class SignalSent:
+    """A named signal comes from outside."""
+
+    subject: bytes
+    name: str
+    result: j.Result
+    token: int
+
+
+@immutable
+class Cancel:
     subject: bytes
     token: int
 
 
 @immutable
-class Kill:
-    """`token` is None where a killed parent asks."""
+class Pause:
+    subject: bytes
+    token: int
+
+
+@immutable
+class Resume:
+    """`deployment_id`: what to go on with, or `latest`; None: the one it has."""
 
     subject: bytes
-    token: int | None
+    token: int
+    deployment_id: str | None = None
+
+
+@immutable
+class Purge:
+    """A completed invocation is to be removed, or only its journal."""
+
+    subject: bytes
+    token: int
+    journal_only: bool
+
+
+@immutable
+class Restart:
+    """A new invocation begins as a copy of a completed one.
+
+    Args:
+        subject: the id of the new one, fresh.
+        entries: the journal it begins with, the input first.
+        deployment_id: what to start it on, or `latest`; None: the newest.
+    """
+
+    subject: bytes
+    original: Invocation
+    entries: tuple[bytes, ...]
+    deployment_id: str | None
+    token: int
+
+
+@immutable
+class Kill:
+    subject: bytes
+    token: int
 
 
 @immutable
@@ -169,9 +227,15 @@ Event: TypeAlias = (
     | AttemptFailed
     | AttemptEnded
     | AttemptLost
+    | AttemptStalled
     | TimerFired
     | AwakeableCompleted
+    | SignalSent
+    | Cancel
+    | Pause
     | Resume
+    | Purge
+    | Restart
     | Kill
     | Recover
     | Expire

@@ -7,32 +7,37 @@ from __future__ import annotations
 
 from restate_protocol import ids
 from restate_protocol import journal as j
-from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
 
-from . import acceptance, attempts, commands, run_retry, signals
+from . import acceptance, attempts, commands, lifecycle, overdue, restart, retention, run_retry, signals
 from .completion import complete
-from .decision import AckRun, AnswerAccepted, AnswerDone, AnswerRefused, Forget, PurgeInvocation
+from .decision import AckRun, AnswerAccepted, AnswerDone, AnswerRefused
 from .events import (
     Attach,
     AttemptEnded,
     AttemptFailed,
     AttemptLost,
+    AttemptStalled,
     AttemptSuspended,
     AwakeableCompleted,
+    Cancel,
     CommandSaid,
     Event,
     Expire,
     Kill,
+    Pause,
+    Purge,
     Recover,
+    Restart,
     Resume,
     RunProposed,
     RunTryFailed,
+    SignalSent,
     Submit,
     TimerFired,
 )
 from .records import Status
-from .turn import Turn, key_of
+from .turn import Turn
 from .world import Hot, Phase
 
 
@@ -47,6 +52,7 @@ def decide(turn: Turn, event: Event) -> None:
             | AttemptFailed()
             | AttemptEnded()
             | AttemptLost()
+            | AttemptStalled()
         ):
             hot = turn.current(event.subject, event.epoch)
             if hot is not None:
@@ -57,10 +63,14 @@ def decide(turn: Turn, event: Event) -> None:
             signals.fire(turn, timer)
         case AwakeableCompleted(subject=subject, number=number, result=result, token=token):
             _answer(turn, token, signals.complete_awakeable(turn, subject, number, result))
-        case Attach() | Resume() | Kill():
+        case Attach() | SignalSent() | Cancel() | Pause() | Resume() | Kill() | Purge():
             _request(turn, event)
+        case Restart():
+            restart.restart(turn, event)
         case Expire(subject=subject):
-            _expire(turn, subject)
+            hot = turn.world.invocations.get(subject)
+            if hot is not None:
+                retention.expire(turn, hot)
         case Recover(subject=subject):
             hot = turn.world.invocations.get(subject)
             if hot is not None and hot.phase is Phase.IDLE and hot.record.status is Status.ACTIVE:
@@ -70,7 +80,14 @@ def decide(turn: Turn, event: Event) -> None:
 def _attempt(
     turn: Turn,
     hot: Hot,
-    event: CommandSaid | RunProposed | RunTryFailed | AttemptSuspended | AttemptFailed | AttemptEnded | AttemptLost,
+    event: CommandSaid
+    | RunProposed
+    | RunTryFailed
+    | AttemptSuspended
+    | AttemptFailed
+    | AttemptEnded
+    | AttemptLost
+    | AttemptStalled,
 ) -> None:
     match event:
         case CommandSaid(entry=entry, data=data):
@@ -93,6 +110,8 @@ def _attempt(
             _end(turn, hot)
         case AttemptLost(reason=reason, delivered=delivered):
             attempts.lose(turn, hot, reason, delivered)
+        case AttemptStalled(quiet_ms=quiet_ms):
+            overdue.stalled(turn, hot, quiet_ms)
 
 
 def _end(turn: Turn, hot: Hot) -> None:
@@ -102,18 +121,7 @@ def _end(turn: Turn, hot: Hot) -> None:
         complete(turn, hot, hot.output)
 
 
-def _expire(turn: Turn, invocation_id: bytes) -> None:
-    hot = turn.world.invocations.get(invocation_id)
-    if hot is None or hot.record.expires_ms is None or hot.record.expires_ms > turn.now_ms:
-        return
-    hot.batch = turn.world.batch
-    if hot.record.mode is HandlerMode.RUN:
-        turn.world.promises.pop(key_of(hot.record), None)
-    turn.write(PurgeInvocation(invocation_id))
-    turn.effect(Forget(invocation_id))
-
-
-def _request(turn: Turn, event: Attach | Resume | Kill) -> None:
+def _request(turn: Turn, event: Attach | SignalSent | Cancel | Pause | Resume | Kill | Purge) -> None:
     hot = turn.world.invocations.get(event.subject)
     if hot is None:
         message = f"{ids.invocation_id_text(event.subject)} is unknown: it never was, or its retention is over"
@@ -123,13 +131,19 @@ def _request(turn: Turn, event: Attach | Resume | Kill) -> None:
         case Attach(token=token):
             turn.effect(AnswerAccepted(token, event.subject, new=False))
             acceptance.attach(turn, hot, token)
-        case Resume(token=token):
-            _answer(turn, token, signals.resume(turn, hot))
+        case SignalSent(name=name, result=result, token=token):
+            _answer(turn, token, signals.signal(turn, hot, name, result))
+        case Cancel(token=token):
+            _answer(turn, token, lifecycle.cancel(turn, hot))
+        case Pause(token=token):
+            _answer(turn, token, lifecycle.pause(turn, hot))
+        case Resume(token=token, deployment_id=deployment_id):
+            _answer(turn, token, lifecycle.resume(turn, hot, deployment_id))
         case Kill(token=token):
-            _answer(turn, token, signals.kill(turn, hot))
+            _answer(turn, token, lifecycle.kill(turn, hot))
+        case Purge(token=token, journal_only=journal_only):
+            _answer(turn, token, lifecycle.purge(turn, hot, journal_only=journal_only))
 
 
-def _answer(turn: Turn, token: int | None, problem: j.Failure | None) -> None:
-    if token is None:
-        return
+def _answer(turn: Turn, token: int, problem: j.Failure | None) -> None:
     turn.effect(AnswerDone(token) if problem is None else AnswerRefused(token, problem))

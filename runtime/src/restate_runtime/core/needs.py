@@ -6,6 +6,7 @@ event whose needs are met is decided; so the core never waits.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TypeAlias
 
 from restate_protocol import ids
@@ -19,16 +20,23 @@ from .events import (
     AttemptEnded,
     AttemptFailed,
     AttemptLost,
+    AttemptStalled,
     AwakeableCompleted,
+    Cancel,
     CommandSaid,
     Event,
     Expire,
     Kill,
+    Pause,
+    Purge,
     Recover,
     Resume,
+    SignalSent,
     Submit,
     TimerFired,
 )
+from .lifecycle import awaited_calls, tree
+from .records import TimerKind
 from .turn import key_of
 from .world import Hot, Key, World
 
@@ -63,11 +71,15 @@ def missing(world: World, event: Event) -> list[Need]:
             return _of_command(world, event)
         case Submit():
             return _invocations(world, [event.subject]) if event.derived else _NONE
-        case Attach() | TimerFired() | AwakeableCompleted() | Resume() | Expire():
+        case Attach() | TimerFired() | AwakeableCompleted() | SignalSent() | Pause() | Resume() | Purge() | Expire():
             return _invocations(world, [event.subject])
-        case Kill() | Recover():
+        case TimerFired(timer=timer) if timer.kind is TimerKind.DEADLINE:
+            return _invocations(world, [event.subject]) or _of_kill(world, event.subject)
+        case Kill():
+            return _invocations(world, [event.subject]) or _of_kill(world, event.subject)
+        case Cancel() | Recover():
             return _invocations(world, [event.subject]) or _of_completion(world, event.subject)
-        case AttemptEnded() | AttemptFailed() | AttemptLost():
+        case AttemptEnded() | AttemptFailed() | AttemptLost() | AttemptStalled():
             return _of_completion(world, event.subject)
         case _:
             return _NONE
@@ -93,12 +105,38 @@ def _of_completion(world: World, invocation_id: bytes) -> list[Need]:
     return _invocations(world, wanted) if wanted else _NONE
 
 
+def _of_kill(world: World, invocation_id: bytes) -> list[Need]:
+    """The calls that end with it, and those who hear of their ends."""
+    hot = world.invocations.get(invocation_id)
+    if hot is None:
+        return _NONE
+    dying = list(tree(world, hot))
+    called = _invocations(world, [callee for one in dying for callee in awaited_calls(one)])
+    if called:
+        return called
+    ids_of_dying = {one.record.id for one in dying}
+    needs = [need for one in dying for need in _of_completion(world, one.record.id)]
+    for one in dying:
+        needs += _invocations(world, _heir(world, one, ids_of_dying))
+    return needs
+
+
+def _heir(world: World, hot: Hot, dying: set[bytes]) -> list[bytes]:
+    """Who gets the key of an invocation when others that wait for it end with it."""
+    if hot.record.mode is not HandlerMode.EXCLUSIVE or hot.record.queue_seq is None:
+        return []
+    queue = world.queues.get(key_of(hot.record), ())
+    return list(islice((one for one in queue if one not in dying), 1))
+
+
 def _of_command(world: World, event: CommandSaid) -> list[Need]:
     match event.entry:
         case j.Call() | j.Send():
             return _invocations(world, _callee(event))
-        case j.Attach(invocation_id=target):
+        case j.Attach(invocation_id=target) | j.SendSignal(invocation_id=target):
             return _invocations(world, [target])
+        case j.Cancel(invocation_id=target):
+            return _invocations(world, [target]) or _of_completion(world, target)
         case j.CompleteAwakeable(awakeable_id=awakeable_id):
             return _invocations(world, _owner(awakeable_id))
         case j.GetPromise(number=number) | j.PeekPromise(number=number) | j.CompletePromise(number=number):

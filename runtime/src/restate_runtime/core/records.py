@@ -32,7 +32,7 @@ class Invocation:
     Args:
         id: 16 bytes.
         mode: how handlers of one key run beside each other.
-        parent_id, parent_command: who called or sent it, if a handler did.
+        parent_id, parent_command: who called or sent it, if a handler did. With no parent_command: see restarted_from.
         reply: whether the parent's command waits for the result (a call, not a send).
         traceparent, tracestate: W3C context that came with the request; may be empty.
         retention_ms: how long it is kept once completed.
@@ -44,7 +44,7 @@ class Invocation:
         awaiting: the encoded await tree while SUSPENDED.
         last_failure: the encoded restate.protocol.v1.Failed of the last failed attempt since the last progress.
         result: the encoded restate.protocol.v1.Result once COMPLETED.
-        expires_ms: when it may be removed, once COMPLETED.
+        expires_ms: once COMPLETED, when the next part of it may be removed: its journal, or all of it.
     """
 
     id: bytes
@@ -75,6 +75,16 @@ class Invocation:
     result: bytes | None = None
     expires_ms: int | None = None
 
+    @property
+    def removed_ms(self) -> int | None:
+        """When it goes with all that is kept of it, once COMPLETED."""
+        return None if self.completed_ms is None else self.completed_ms + self.retention_ms
+
+    @property
+    def restarted_from(self) -> bytes | None:
+        """The invocation that this one began as a copy of; the first of them where copies were copied."""
+        return self.parent_id if self.parent_command is None else None
+
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
@@ -92,6 +102,7 @@ class TimerKind(enum.IntEnum):
     START = 2  # a scheduled invocation is due; command is 0
     RETRY = 3  # a failed invocation is tried again; command is its epoch; kept in memory and in `next_retry_ms`
     RUN_RETRY = 4  # the wait after the last failure of run `command` is over
+    DEADLINE = 5  # the execution timeout passed; command says what is to be done, see core.deadlines
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -109,6 +120,7 @@ class AttemptOutcome(enum.Enum):
 
     SUSPENDED = "suspended"
     FAILED = "failed"
+    PAUSED = "paused"  # stopped by an operator
     LOST = "lost"  # the session or the runtime died
 
 

@@ -1,4 +1,4 @@
-"""What reaches an invocation from elsewhere: completed awakeables, timers, kill, resume."""
+"""What reaches an invocation from elsewhere: completed awakeables, named signals, timers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.status import StatusCode
 
-from . import run_retry
+from . import overdue, run_retry
 from .acceptance import due
-from .activation import activate, wake
+from .activation import wake
 from .attempts import retry
-from .completion import complete, complete_command
-from .decision import AbortAttempt, DeleteTimer, Forget, KillLater
+from .completion import complete_command, is_over
+from .decision import DeleteTimer, Forget
 from .records import Status, Timer, TimerKind
 from .turn import Turn
-from .world import Hot, Phase
+from .world import Hot
+
+#: No name of a user's signal begins like this.
+RESERVED = "restate."
 
 
 def complete_awakeable(turn: Turn, invocation_id: bytes, number: int, result: j.Result) -> j.Failure | None:
@@ -33,6 +36,26 @@ def complete_awakeable(turn: Turn, invocation_id: bytes, number: int, result: j.
     return None
 
 
+def name_problem(name: str) -> str | None:
+    """Why a signal cannot have this name."""
+    if not name:
+        return "a signal needs a name"
+    if name.startswith(RESERVED):
+        return f"the signal name {name!r} begins with {RESERVED!r}, which is reserved: choose another"
+    return None
+
+
+def signal(turn: Turn, hot: Hot, name: str, result: j.Result) -> j.Failure | None:
+    """Journals a named signal; the failure says why it was not done. It may come before anybody waits for it."""
+    if is_over(hot):
+        turn.effect(Forget(hot.record.id))
+        message = f"{ids.invocation_id_text(hot.record.id)} is completed: nobody takes the signal any more"
+        return j.Failure(StatusCode.FAILED_PRECONDITION, message)
+    turn.tell(hot, j.Signal(name, result))
+    wake(turn, hot)
+    return None
+
+
 def fire(turn: Turn, timer: Timer) -> None:
     """A timer is due."""
     hot = turn.world.invocations.get(timer.invocation_id)
@@ -45,38 +68,10 @@ def fire(turn: Turn, timer: Timer) -> None:
             complete_command(turn, timer.invocation_id, timer.command, j.Void())
         case TimerKind.RUN_RETRY:
             run_retry.due(turn, hot, timer)
+        case TimerKind.DEADLINE:
+            overdue.fire(turn, hot, timer)
         case TimerKind.START:
             if hot is None:
                 turn.write(DeleteTimer(timer))
             else:
                 due(turn, hot, timer)
-
-
-def resume(turn: Turn, hot: Hot) -> j.Failure | None:
-    """Starts a paused invocation again, or one that backs off at once; the failure says why not."""
-    record = hot.record
-    if record.status is not Status.PAUSED and hot.phase is not Phase.BACKING_OFF:
-        name = ids.invocation_id_text(record.id)
-        turn.effect(Forget(record.id))
-        return j.Failure(
-            StatusCode.FAILED_PRECONDITION, f"{name} is {record.status.value}: only what is paused or backs off resumes"
-        )
-    if record.status is Status.PAUSED:
-        record.retry_count = 0
-    activate(turn, hot)
-    return None
-
-
-def kill(turn: Turn, hot: Hot) -> j.Failure | None:
-    """Ends an invocation without running its code, and the calls it waits for; the failure says why not."""
-    record = hot.record
-    if record.status is Status.COMPLETED:
-        turn.effect(Forget(record.id))
-        return j.Failure(StatusCode.FAILED_PRECONDITION, f"{ids.invocation_id_text(record.id)} is completed already")
-    if hot.phase is Phase.ATTEMPT:
-        turn.effect(AbortAttempt(record.id, record.epoch, "killed"))
-    for command in hot.open.values():
-        if isinstance(command, j.Call):
-            turn.effect(KillLater(command.invocation_id))
-    complete(turn, hot, j.Failure(StatusCode.ABORTED, "killed"))
-    return None

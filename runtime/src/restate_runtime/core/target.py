@@ -6,18 +6,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from restate_protocol.contract.model import Handler
+from restate_protocol.contract.model import Handler, Service
 from restate_protocol.services import HandlerMode
+
+#: In the place of a deployment id: the newest that serves the handler.
+LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A handler of a deployment."""
+    """A handler of a deployment.
+
+    Args:
+        contract: the service it belongs to, where that is known.
+    """
 
     service: str
     handler: Handler
     deployment_id: str
     in_workflow: bool = False
+    contract: Service | None = None
 
     @property
     def mode(self) -> HandlerMode:

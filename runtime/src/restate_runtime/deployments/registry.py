@@ -141,4 +141,4 @@ class Registry:
         found = None if contract is None else contract.handler(handler)
         if loaded is None or contract is None or found is None:
             return None
-        return Target(service, found, loaded.deployment.id, contract.kind is ServiceKind.WORKFLOW)
+        return Target(service, found, loaded.deployment.id, contract.kind is ServiceKind.WORKFLOW, contract)

@@ -81,8 +81,76 @@ class EngineApi(Protocol):
         None where it is not recorded (yet). Raises TerminalError INVALID_ARGUMENT: not an id.
         """
 
-    async def resume(self, invocation_id: bytes) -> None:
-        """Starts a paused invocation again. Raises TerminalError NOT_FOUND or FAILED_PRECONDITION."""
+    async def send_signal(self, invocation_id: bytes, name: str, result: Result) -> None:
+        """Gives a named signal to an invocation. Journaled there, and received in the order of the answers.
+
+        Raises:
+            TerminalError: INVALID_ARGUMENT, the name is empty or begins with `restate.`; NOT_FOUND;
+                FAILED_PRECONDITION, the invocation is completed.
+        """
+
+    async def cancel(self, invocation_id: bytes) -> None:
+        """Asks an invocation to end: what it awaits fails with CANCELLED. Journaled there, each time it is asked for.
+
+        One that is scheduled or queued ends at once. One that is paused stays so, and hears of it when it is resumed.
+
+        Raises:
+            TerminalError: NOT_FOUND; FAILED_PRECONDITION, it is completed.
+        """
+
+    async def pause(self, invocation_id: bytes) -> None:
+        """Stops an invocation until it is resumed; nothing recorded is lost. Pausing a paused one changes nothing.
+
+        One that holds its key keeps it; one that waits for its key leaves the queue, and joins its end when resumed.
+
+        Raises:
+            TerminalError: NOT_FOUND; FAILED_PRECONDITION, it is completed.
+        """
+
+    async def resume(self, invocation_id: bytes, deployment_id: str | None = None) -> None:
+        """Starts a paused invocation again, or at once one that is suspended or backs off.
+
+        Args:
+            deployment_id: what it goes on with from now on; `latest`: the newest that serves it; None: what it has.
+
+        Raises:
+            TerminalError: NOT_FOUND; FAILED_PRECONDITION, it is not paused, suspended or backing off, or the
+                deployment is unknown, does not serve the handler, or would break its state, promises or key.
+        """
+
+    async def restart(self, invocation_id: bytes, entries: int = 0, deployment_id: str | None = None) -> bytes:
+        """Starts a new invocation with the request of a completed one, and gives its id.
+
+        State stays as it is. The random seed is that of the old one; an idempotency key is not taken over.
+
+        Args:
+            entries: how many journal entries it begins with, and the later results of what they began; 0 or 1: only
+                the input.
+            deployment_id: what it starts on; `latest` or None: the newest that serves it.
+
+        Raises:
+            TerminalError: NOT_FOUND; INVALID_ARGUMENT, there are fewer entries before the output;
+                FAILED_PRECONDITION, it is not completed, is the run of a workflow, has no journal any more, cannot be
+                cut there, or the deployment is unknown or does not serve the handler.
+        """
+
+    async def purge(self, invocation_id: bytes) -> None:
+        """Removes a completed invocation; a workflow's run with state and promises.
+
+        Raises:
+            TerminalError: NOT_FOUND; FAILED_PRECONDITION, it is not completed.
+        """
+
+    async def purge_journal(self, invocation_id: bytes) -> None:
+        """Removes the journal of a completed invocation; record and result stay until its retention is over.
+
+        Raises:
+            TerminalError: NOT_FOUND; FAILED_PRECONDITION, it is not completed.
+        """
 
     async def kill(self, invocation_id: bytes) -> None:
-        """Ends an invocation without running its code. Raises TerminalError NOT_FOUND or FAILED_PRECONDITION."""
+        """Ends an invocation with ABORTED without running its code, and the calls that it waits for; not what it sent.
+
+        Raises:
+            TerminalError: NOT_FOUND; FAILED_PRECONDITION, it is completed.
+        """

@@ -17,14 +17,13 @@ from ..core.decision import (
     AnswerRefused,
     AnswerResult,
     ArmTimer,
+    DisarmTimer,
     Effect,
     Forget,
-    KillLater,
     NotifyAttempt,
     Report,
     StartAttempt,
 )
-from ..core.events import Kill
 from ..core.trace_context import attempt_traceparent
 from ..core.turn import key_of
 from ..core.world import Hot, Phase
@@ -80,14 +79,14 @@ class Effects:
                 self._report(effect)
             case ArmTimer(timer=timer):
                 self._timers.arm(timer)
+            case DisarmTimer(timer=timer):
+                self._timers.disarm(timer)
             case AbortAttempt(invocation_id=invocation_id, epoch=epoch, reason=reason):
                 self._dispatcher.abort(invocation_id, epoch, reason)
             case AnswerDone(token=token):
                 self._requests.done(token)
             case AnswerRefused(token=token, failure=failure):
                 self._requests.refuse(token, failure)
-            case KillLater(invocation_id=invocation_id):
-                self._engine.post(Kill(invocation_id, None))
 
     def _forget(self, invocation_id: bytes, batch: int) -> None:
         hot = self._engine.world.invocations.get(invocation_id)
@@ -117,6 +116,8 @@ class Effects:
         record = effect.invocation
         key = key_of(record)
         state = await self._store.state(*key)
+        if hot.phase is not Phase.ATTEMPT or hot.record.epoch != effect.epoch:
+            return  # it was stopped meanwhile
         if record.mode in _WRITERS:
             self._states.fill(key, state)
         self._dispatch(hot, effect, state)
@@ -132,7 +133,7 @@ class Effects:
             journal_length=effect.journal_length,
             state=[pb.StateEntry(number=number, value=value) for number, value in state.items()],
             partial_state=partial,
-            random_seed=random_seed(record.id),
+            random_seed=random_seed(record.restarted_from or record.id),
             retry_count=effect.retry_count,
             inactivity_timeout_ms=hot.target.handler.inactivity_ms if hot.target else 60_000,
             traceparent=attempt_traceparent(record, effect.epoch),

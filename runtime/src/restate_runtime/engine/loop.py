@@ -22,7 +22,7 @@ from restate_protocol.status import StatusCode
 
 from ..core.acceptance import Request
 from ..core.decision import Decision, Forget, Report, Write
-from ..core.events import Attach, AwakeableCompleted, Event, Expire, Kill, Resume, Submit, TimerFired
+from ..core.events import Attach, AwakeableCompleted, Event, Submit, TimerFired
 from ..core.failures import decode_result
 from ..core.machine import decide
 from ..core.needs import NeedInvocation, NeedState, missing
@@ -37,16 +37,15 @@ from .effects import Effects
 from .loading import Loader
 from .requests import Requests
 from .state_cache import StateCache
+from .sweeps import DEFAULT_SWEEP_TIMES, Sweeps, SweepTimes
 from .timers import DEFAULT_IN_MEMORY_MAX, Timers
+from .verbs import Verbs
 
-# How often what is past its retention is looked for, and how much of it is removed at once.
-SWEEP_EVERY_S = 10.0
-SWEEP_MAX = 1_000
 # How many workflows' promises are kept in memory.
 PROMISES_MAX = 10_000
 
 
-class Engine:
+class Engine(Verbs):
     """See the module. Implements EngineApi.
 
     Args:
@@ -56,6 +55,7 @@ class Engine:
         clock: milliseconds since the epoch.
         report: hears of what operators and traces want to know.
         in_memory_timers_max: how many timers are held in memory.
+        sweep_times: how often is looked for what is past its time.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Engine:
         clock: Callable[[], int],
         report: Callable[[Report], None],
         in_memory_timers_max: int = DEFAULT_IN_MEMORY_MAX,
+        sweep_times: SweepTimes = DEFAULT_SWEEP_TIMES,
     ) -> None:
         self.world = World()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -87,7 +88,9 @@ class Engine:
         self._sweeper: asyncio.Task[None] | None = None
         self._flushing = False
         self._stopping = False
+        self._sweeps = Sweeps(store, dispatcher, self.world, clock, self.post, sweep_times)
         dispatcher.on_event(self.post)
+        dispatcher.use_clock(clock)
 
     # Life
 
@@ -98,7 +101,7 @@ class Engine:
         self._flusher = self.spawn(self._flush_forever())
         await recover(self, self._store)
         await self._timers.open()
-        self._sweeper = self.spawn(self._sweep_forever())
+        self._sweeper = self.spawn(self._sweeps.forever())
 
     async def stop(self) -> None:
         """Commits what is decided, and decides nothing more."""
@@ -227,15 +230,10 @@ class Engine:
         if not self.failed.done():
             self.failed.set_exception(error)
 
-    async def _sweep_forever(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_EVERY_S)
-            await self.sweep()
-
     async def sweep(self) -> None:
-        """Purges what is past its retention, as far as one sweep goes."""
-        for invocation_id in await self._store.expired(self._clock(), SWEEP_MAX):
-            self.post(Expire(invocation_id))
+        """Looks for attempts that stand still and for what is past its retention, once."""
+        self._sweeps.attempts()
+        await self._sweeps.retention()
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs something beside the loop; if it fails, the engine fails."""
@@ -292,10 +290,7 @@ class Engine:
 
     async def complete_awakeable(self, awakeable_id: str, result: j.Result) -> None:
         invocation_id, number = _parse_awakeable_id(awakeable_id)
-        self._check_running()
-        token, done = self._requests.open(wait=False)
-        self.post(AwakeableCompleted(invocation_id, number, result, token))
-        await done
+        await self.ask(lambda token: AwakeableCompleted(invocation_id, number, result, token))
 
     async def awakeable_type(self, awakeable_id: str) -> tuple[str, str] | None:
         invocation_id, number = _parse_awakeable_id(awakeable_id)
@@ -308,17 +303,12 @@ class Engine:
                 return record.deployment_id, entry.type
         return None
 
-    async def resume(self, invocation_id: bytes) -> None:
+    async def ask(self, make: Callable[[int], Event]) -> Accepted | None:
         self._check_running()
-        token, done = self._requests.open(wait=False)
-        self.post(Resume(invocation_id, token))
-        await done
-
-    async def kill(self, invocation_id: bytes) -> None:
-        self._check_running()
-        token, done = self._requests.open(wait=False)
-        self.post(Kill(invocation_id, token))
-        await done
+        token, answer = self._requests.open(wait=False)
+        self.post(make(token))
+        accepted: Accepted | None = await answer
+        return accepted
 
     def live_status(self, invocation_id: bytes) -> str | None:
         """ready, running or backing-off for an active invocation; None for any other."""

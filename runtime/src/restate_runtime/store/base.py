@@ -63,6 +63,8 @@ class InvocationFilter:
     service: str | None = None
     status: Status | None = None
     limit: int = 100
+    handler: str | None = None
+    key: str | None = None
 
 
 class Store(ABC):
@@ -129,11 +131,15 @@ class Store(ABC):
 
     @abstractmethod
     async def key_holders(self) -> list[KeyHolder]:
-        """Every live exclusive invocation but the scheduled ones, holders first, then by queue_seq."""
+        """Every live exclusive invocation that has a place (queue_seq) at its key, holders first, then by queue_seq."""
 
     @abstractmethod
     async def list_invocations(self, which: InvocationFilter) -> list[Invocation]:
         """Records, newest first."""
+
+    @abstractmethod
+    async def counts(self) -> dict[Status, int]:
+        """How many invocations have each status, without COMPLETED; those that none has are left out."""
 
     @abstractmethod
     async def expired(self, now_ms: int, limit: int) -> list[bytes]:

@@ -10,6 +10,7 @@ fail. Records are copied on the way in and on the way out.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -24,6 +25,7 @@ from restate_runtime.core.decision import (
     CreateInvocation,
     DeleteTimer,
     PurgeInvocation,
+    PurgeJournal,
     PutDeployment,
     PutDescriptorSet,
     PutPromise,
@@ -95,6 +97,9 @@ class MemoryStore(Store):
                 self._attempts[attempt.invocation_id][attempt.epoch] = attempt
             case PurgeInvocation(invocation_id):
                 self._purge(invocation_id)
+            case PurgeJournal(invocation_id):
+                if invocation_id in self._journals:
+                    self._journals[invocation_id] = []
             case AddWaiter(target, invocation_id, command):
                 self._waiters.setdefault(target, {})[invocation_id, command] = None
             case RemoveWaiters(target):
@@ -193,10 +198,11 @@ class MemoryStore(Store):
     async def key_holders(self) -> list[KeyHolder]:
         self._use()
         holders = [
-            KeyHolder(record.service, record.key, record.id, record.status, record.queue_seq or 0)
+            KeyHolder(record.service, record.key, record.id, record.status, record.queue_seq)
             for record in self._invocations.values()
             if record.mode is HandlerMode.EXCLUSIVE
             and record.key is not None
+            and record.queue_seq is not None
             and record.status not in (Status.SCHEDULED, Status.COMPLETED)
         ]
         return sorted(holders, key=lambda h: (h.status is Status.QUEUED, h.queue_seq, h.invocation_id))
@@ -207,8 +213,19 @@ class MemoryStore(Store):
 
     def _matching(self, which: InvocationFilter) -> Iterator[Invocation]:
         for record in reversed(self._invocations.values()):
-            if which.service in (None, record.service) and which.status in (None, record.status):
+            if (
+                which.service in (None, record.service)
+                and which.status in (None, record.status)
+                and which.handler in (None, record.handler)
+                and which.key in (None, record.key)
+            ):
                 yield record
+
+    async def counts(self) -> dict[Status, int]:
+        self._use()
+        found = Counter(record.status for record in self._invocations.values())
+        del found[Status.COMPLETED]
+        return dict(found)
 
     async def expired(self, now_ms: int, limit: int) -> list[bytes]:
         self._use()
@@ -271,6 +288,8 @@ class _Check:
                 self._complete(service, key, number)
             case PurgeInvocation(invocation_id):
                 self._purge(invocation_id)
+            case PurgeJournal(invocation_id):
+                self._lengths[invocation_id] = 0
             case _:
                 pass  # always valid
 

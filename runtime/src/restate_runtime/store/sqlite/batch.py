@@ -27,6 +27,7 @@ from restate_runtime.core.decision import (
     CreateInvocation,
     DeleteTimer,
     PurgeInvocation,
+    PurgeJournal,
     PutDeployment,
     PutDescriptorSet,
     PutPromise,
@@ -74,11 +75,11 @@ def statements(writes: Sequence[Write]) -> list[Statement]:
     batch = Batch()
     batches = [batch]
     for write in writes:
-        if type(write) is PurgeInvocation:
+        if type(write) in _PURGES:
             if batch.has_writes:
                 batch = Batch()
                 batches.append(batch)
-            batch.purge(write)
+            batch.purge(write)  # type: ignore[arg-type]
         else:
             batch.has_writes = True
             _TAKE[type(write)](batch, write)
@@ -119,6 +120,7 @@ class Batch:
         "_entry_bytes",
         "_parts",
         "_purged",
+        "_purged_journals",
         "_rare",
         "_saved",
         "_state",
@@ -132,6 +134,7 @@ class Batch:
         self.has_writes = False  # besides purges
         self._parts = Parts()
         self._purged: list[bytes] = []
+        self._purged_journals: list[bytes] = []
         self._created: dict[bytes, Creation] = {}
         self._saved: dict[bytes, Invocation] = {}
         self._touched: set[bytes] = set()
@@ -143,8 +146,9 @@ class Batch:
         self._waiters: dict[bytes, WaitersChange] = {}
         self._rare: list[Statement] = []
 
-    def purge(self, write: PurgeInvocation) -> None:
-        self._purged.append(write.invocation_id)
+    def purge(self, write: PurgeInvocation | PurgeJournal) -> None:
+        purged = self._purged if isinstance(write, PurgeInvocation) else self._purged_journals
+        purged.append(write.invocation_id)
 
     def create(self, write: CreateInvocation) -> None:
         record = write.invocation
@@ -235,6 +239,8 @@ class Batch:
         """The purges, the frequent writes, the rare ones: one statement for each of the first two."""
         if self._purged:
             yield self._purge_statement()
+        for invocation_id in self._purged_journals:
+            yield Statement("purge_journal", (invocation_id,))
         rows = self._rows()
         first: tuple[Any, ...] = _NO_ROWS
         if any(rows):
@@ -341,6 +347,9 @@ def _with_entries(first: tuple[Any, ...], entries: list[Any], size: int) -> Iter
         columns = _NO_ROWS if begin else first
         yield Statement("apply_batch", (*columns, *some, *padding), rows, 0 if begin else size)
 
+
+#: Writes that come first in their batch.
+_PURGES = (PurgeInvocation, PurgeJournal)
 
 #: By type, because a chain of isinstance checks would cost more than the rest for the last of them.
 _TAKE: dict[type[Any], Callable[[Batch, Any], None]] = {

@@ -218,6 +218,9 @@ END
 -- name: apply_purge
 INSERT INTO purge VALUES (?, ?)
 
+-- name: purge_journal
+DELETE FROM journal WHERE invocation = (SELECT seq FROM invocations WHERE id = ?)
+
 -- The rest of what commits write is rare: one statement each, in one explicit transaction with the batch.
 
 -- name: put_promise
@@ -287,11 +290,12 @@ SELECT @record() FROM invocations WHERE status = 'active' AND id > ? ORDER BY id
 
 -- name: key_holders
 SELECT service, key, id, status, place FROM (
-    SELECT service, key, id, status, coalesce(queue_seq, 0) AS place FROM invocations
-    WHERE status = 'active' AND mode = 'exclusive' AND key IS NOT NULL
+    SELECT service, key, id, status, queue_seq AS place FROM invocations
+    WHERE status = 'active' AND mode = 'exclusive' AND key IS NOT NULL AND queue_seq IS NOT NULL
     UNION ALL
-    SELECT service, key, id, status, coalesce(queue_seq, 0) AS place FROM invocations
-    WHERE mode = 'exclusive' AND status IN ('queued', 'suspended', 'paused') AND key IS NOT NULL
+    SELECT service, key, id, status, queue_seq AS place FROM invocations
+    WHERE mode = 'exclusive' AND status IN ('queued', 'suspended', 'paused')
+        AND key IS NOT NULL AND queue_seq IS NOT NULL
 )
 ORDER BY status = 'queued', place, id
 
@@ -300,31 +304,41 @@ SELECT id FROM invocations
 WHERE status = 'completed' AND expires_ms IS NOT NULL AND expires_ms <= ?
 ORDER BY expires_ms, seq LIMIT ?
 
+-- macro: chosen()
+((:handler IS NULL OR handler = :handler) AND (:key IS NULL OR key = :key))
+
 -- name: list_all
-SELECT @record() FROM invocations ORDER BY seq DESC LIMIT :limit
+SELECT @record() FROM invocations WHERE @chosen() ORDER BY seq DESC LIMIT :limit
 
 -- name: list_by_service
-SELECT @record() FROM invocations WHERE service = :service ORDER BY seq DESC LIMIT :limit
+SELECT @record() FROM invocations WHERE service = :service AND @chosen() ORDER BY seq DESC LIMIT :limit
 
 -- Few are active, and those the runtime has in memory too, so sorting them is cheap.
 
 -- name: list_active
 SELECT @record() FROM invocations INDEXED BY invocations_active
-WHERE status = 'active' AND (:service IS NULL OR service = :service) ORDER BY seq DESC LIMIT :limit
+WHERE status = 'active' AND (:service IS NULL OR service = :service) AND @chosen() ORDER BY seq DESC LIMIT :limit
 
 -- name: list_parked
 SELECT @record() FROM invocations INDEXED BY invocations_parked
 WHERE status = :status AND status IN ('scheduled', 'queued', 'suspended', 'paused')
-    AND (:service IS NULL OR service = :service)
+    AND (:service IS NULL OR service = :service) AND @chosen()
 ORDER BY seq DESC LIMIT :limit
 
 -- Most invocations are completed, so walking from the newest finds them at once.
 
 -- name: list_completed
-SELECT @record() FROM invocations WHERE status = 'completed' ORDER BY seq DESC LIMIT :limit
+SELECT @record() FROM invocations WHERE status = 'completed' AND @chosen() ORDER BY seq DESC LIMIT :limit
 
 -- name: list_completed_by_service
-SELECT @record() FROM invocations WHERE service = :service AND status = 'completed' ORDER BY seq DESC LIMIT :limit
+SELECT @record() FROM invocations
+WHERE service = :service AND status = 'completed' AND @chosen() ORDER BY seq DESC LIMIT :limit
+
+-- name: counts
+SELECT status, count(*) FROM invocations INDEXED BY invocations_parked
+WHERE status IN ('scheduled', 'queued', 'suspended', 'paused') GROUP BY status
+UNION ALL
+SELECT 'active', count(*) FROM invocations INDEXED BY invocations_active WHERE status = 'active'
 
 -- name: deployments
 SELECT id, address, version_label, descriptor_hash, services, created_ms, revision, dev_name
