@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 from protobuf.wkt import FileDescriptorSet
-from restate_protocol.contract.model import Contract, Field, Handler, KeyField, OnMaxAttempts, RetryPolicy, Service
+from restate_protocol.contract.model import (
+    Contract,
+    Defaults,
+    Field,
+    Handler,
+    KeyField,
+    OnMaxAttempts,
+    RetryPolicy,
+    Service,
+)
 from restate_protocol.contract.problems import ContractError, Problem
 from restate_protocol.contract.read import examine, read_contract
 from restate_protocol.services import HandlerMode, ServiceKind
@@ -112,6 +121,33 @@ def test_defaults_hold_where_nothing_is_said(compile_text: Compile) -> None:
     assert read.journal_retention_ms == read.idempotency_retention_ms == read.workflow_retention_ms == 86_400_000
     assert not read.private
     assert not read.lazy_state
+
+
+def test_the_defaults_of_the_reader_hold_where_neither_handler_nor_service_says_anything(compile_text: Compile) -> None:
+    text = """
+    service Cart {
+      option (restate.v1.service) = {
+        kind: VIRTUAL_OBJECT
+        journal_retention: { seconds: 60 }
+        retry: { factor: 3 }
+        lazy_state: false
+      };
+      rpc Add(Key) returns (Void) {
+        option (restate.v1.handler) = { abort_timeout: { seconds: 4 } retry: { max_attempts: 9 } };
+      }
+    }
+    service Lazy { option (restate.v1.service) = { kind: VIRTUAL_OBJECT }; rpc Add(Key) returns (Void); }
+    service Plain { rpc Add(Void) returns (Void); }
+    message Key { string id = 1 [(restate.v1.field).key = true]; }
+    message Void {}
+    """
+    ours = Defaults(RetryPolicy(1, 1.5, 2, 3, OnMaxAttempts.KILL), 10, 20, 30, 40, 50, lazy_state=True)
+    services = read_contract(compile_text(HEAD + text), defaults=ours).services
+    add, lazy, plain = (service.handlers[0] for service in services)
+    assert add.retry == RetryPolicy(1, 3.0, 2, 9, OnMaxAttempts.KILL)
+    assert (add.inactivity_ms, add.abort_ms, add.journal_retention_ms) == (10, 4_000, 60_000)
+    assert (add.idempotency_retention_ms, add.workflow_retention_ms, add.execution_timeout_ms) == (40, 50, None)
+    assert [add.lazy_state, lazy.lazy_state, plain.lazy_state] == [False, True, False]
 
 
 def test_a_handlers_own_option_wins_over_its_services(compile_text: Compile) -> None:

@@ -30,6 +30,19 @@ GOOD = [
     ("trace_console", "on", "on"),
     ("trace_queue", "5", 5),
     ("trace_reexport_ms", "0", 0),
+    ("retention_sweep_ms", "100", 100),
+    ("abort_sweep_ms", "50", 50),
+    ("default_inactivity_timeout_ms", "0", 0),
+    ("default_abort_timeout_ms", "1000", 1_000),
+    ("default_retry_initial_interval_ms", "10", 10),
+    ("default_retry_factor", "1.5", 1.5),
+    ("default_retry_max_interval_ms", "100", 100),
+    ("default_retry_max_attempts", "1", 1),
+    ("default_retry_on_max_attempts", "kill", "kill"),
+    ("default_journal_retention_ms", "0", 0),
+    ("default_idempotency_retention_ms", "315360000000", 315_360_000_000),
+    ("default_workflow_retention_ms", "60000", 60_000),
+    ("default_lazy_state", "on", "on"),
     ("log_format", "json", "json"),
     ("log_level", "debug", "debug"),
 ]
@@ -50,6 +63,13 @@ BAD = [
     ("delivery_timeout_ms", "5s"),
     ("otlp_endpoint", "collector"),
     ("trace_console", "yes"),
+    ("retention_sweep_ms", "0"),
+    ("default_retry_factor", "0.9"),
+    ("default_retry_factor", "inf"),
+    ("default_retry_factor", "2e1"),
+    ("default_retry_max_attempts", "0"),
+    ("default_retry_on_max_attempts", "PAUSE"),
+    ("default_lazy_state", "yes"),
     ("log_format", "xml"),
     ("log_level", "INFO"),
 ]
@@ -83,6 +103,12 @@ def test_two_ports_must_differ_unless_they_are_free_ones() -> None:
     with pytest.raises(SettingsError, match=r"--admin-grpc-port and --ingress-grpc-port are both 8080"):
         load({"admin_grpc_port": "8080"}, {})
     load({"admin_grpc_port": "0", "ingress_grpc_port": "0"}, {})
+
+
+def test_the_longest_wait_of_a_retry_is_not_shorter_than_the_first() -> None:
+    with pytest.raises(SettingsError, match=r"--default-retry-max-interval-ms \(400\) is shorter than"):
+        load({"default_retry_max_interval_ms": "400"}, {})
+    load({"default_retry_max_interval_ms": "400", "default_retry_initial_interval_ms": "400"}, {})
 
 
 def test_an_unknown_flag_is_an_error() -> None:

@@ -78,6 +78,12 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def _factor(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or float(text) < 1:
+        raise ValueError("give a number of at least 1, such as 2 or 1.5")
+    return float(text)
+
+
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("give some text")
@@ -105,6 +111,9 @@ NEVER_JOURNALED = frozenset({"authorization", "cookie", "proxy-authorization", "
 
 _PORT = _whole(0, 65_535)
 _MS = _whole(1, 86_400_000)
+# Ten years: what people mean when they mean for ever.
+_LONG_MS = _whole(0, 315_360_000_000)
+_WHERE_UNSAID = "Used where neither handler nor service says it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +186,42 @@ class Settings:
         "Ids are equal, so a backend sees them once.",
         _whole(0, 86_400_000),
     )
+    retention_sweep_ms: int = _setting(
+        10_000,
+        "ms",
+        "How often completed invocations are looked for that are past their retention, to remove them.",
+        _MS,
+    )
+    abort_sweep_ms: int = _setting(
+        1_000,
+        "ms",
+        "How often attempts are looked for that stand still for longer than inactivity_timeout and abort_timeout. "
+        "One is aborted at most that much late.",
+        _MS,
+    )
+    default_inactivity_timeout_ms: int = _setting(60_000, "ms", f"inactivity_timeout. {_WHERE_UNSAID}", _LONG_MS)
+    default_abort_timeout_ms: int = _setting(600_000, "ms", f"abort_timeout. {_WHERE_UNSAID}", _LONG_MS)
+    default_retry_initial_interval_ms: int = _setting(
+        500, "ms", f"retry.initial_interval. {_WHERE_UNSAID}", _whole(1, 315_360_000_000)
+    )
+    default_retry_factor: float = _setting(2.0, "", f"retry.factor. {_WHERE_UNSAID}", _factor)
+    default_retry_max_interval_ms: int = _setting(
+        60_000, "ms", f"retry.max_interval. {_WHERE_UNSAID}", _whole(1, 315_360_000_000)
+    )
+    default_retry_max_attempts: int = _setting(
+        70, "attempts", f"retry.max_attempts, which counts the first. {_WHERE_UNSAID}", _whole(1, 4_294_967_295)
+    )
+    default_retry_on_max_attempts: str = _setting(
+        "pause", "", f"retry.on_max_attempts: pause or kill. {_WHERE_UNSAID}", _one_of("pause", "kill")
+    )
+    default_journal_retention_ms: int = _setting(86_400_000, "ms", f"journal_retention. {_WHERE_UNSAID}", _LONG_MS)
+    default_idempotency_retention_ms: int = _setting(
+        86_400_000, "ms", f"idempotency_retention. {_WHERE_UNSAID}", _LONG_MS
+    )
+    default_workflow_retention_ms: int = _setting(86_400_000, "ms", f"workflow_retention. {_WHERE_UNSAID}", _LONG_MS)
+    default_lazy_state: str = _setting(
+        "off", "", f"on: lazy_state for objects and workflows. {_WHERE_UNSAID}", _one_of("on", "off")
+    )
     log_format: str = _setting("console", "", "console for people, json for machines.", _one_of("console", "json"))
     log_level: str = _setting(
         "info", "", "The least important messages that are written.", _one_of("debug", "info", "warning", "error")
@@ -212,6 +257,7 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
             given[setting.name] = _parse(setting, text, source)
     settings = Settings(**given)
     _check_ports(settings)
+    _check_retry(settings)
     return settings
 
 
@@ -230,6 +276,15 @@ def _check_ports(settings: Settings) -> None:
         if port and port in taken:
             raise SettingsError(f"{flag} and {taken[port]} are both {port}; give each its own port")
         taken[port] = flag
+
+
+def _check_retry(settings: Settings) -> None:
+    first, longest = settings.default_retry_initial_interval_ms, settings.default_retry_max_interval_ms
+    if longest < first:
+        raise SettingsError(
+            f"--default-retry-max-interval-ms ({longest}) is shorter than "
+            f"--default-retry-initial-interval-ms ({first}); raise the one or lower the other"
+        )
 
 
 def help_text(setting: Setting) -> str:

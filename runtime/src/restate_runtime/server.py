@@ -16,6 +16,7 @@ from typing import Any
 
 import grpc
 import structlog
+from restate_protocol.contract.model import Defaults, OnMaxAttempts, RetryPolicy
 
 from .admin.health import health_app
 from .admin.service import Admin
@@ -27,6 +28,7 @@ from .deployments.dispatch import Dispatcher
 from .deployments.manager import Deployments
 from .deployments.registry import Registry
 from .engine.loop import Engine
+from .engine.sweeps import SweepTimes
 from .ingress.admission import Admission, Limits
 from .ingress.grpc import GrpcIngress
 from .ingress.http import HttpIngress
@@ -55,6 +57,26 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def handler_defaults(settings: Settings) -> Defaults:
+    """Options of handlers where neither they nor their services say anything."""
+    retry = RetryPolicy(
+        settings.default_retry_initial_interval_ms,
+        settings.default_retry_factor,
+        settings.default_retry_max_interval_ms,
+        settings.default_retry_max_attempts,
+        OnMaxAttempts(settings.default_retry_on_max_attempts),
+    )
+    return Defaults(
+        retry=retry,
+        inactivity_ms=settings.default_inactivity_timeout_ms,
+        abort_ms=settings.default_abort_timeout_ms,
+        journal_retention_ms=settings.default_journal_retention_ms,
+        idempotency_retention_ms=settings.default_idempotency_retention_ms,
+        workflow_retention_ms=settings.default_workflow_retention_ms,
+        lazy_state=settings.default_lazy_state == "on",
+    )
+
+
 class Server:
     """One runtime.
 
@@ -69,10 +91,16 @@ class Server:
     ) -> None:
         self.settings = settings
         self.store = store or SqliteStore(settings.db)
-        self.registry = Registry()
+        self.registry = Registry(handler_defaults(settings))
         self.dispatcher = Dispatcher(settings.session_credits)
         self.engine = Engine(
-            self.store, self.dispatcher, self.registry.resolve, clock, self._report, settings.timers_in_memory
+            self.store,
+            self.dispatcher,
+            self.registry.resolve,
+            clock,
+            self._report,
+            settings.timers_in_memory,
+            SweepTimes(settings.retention_sweep_ms / 1000, settings.abort_sweep_ms / 1000),
         )
         self.deployments = Deployments(
             self.store,

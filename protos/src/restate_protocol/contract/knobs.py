@@ -6,6 +6,7 @@ The two option messages carry them under the same names and, from `retry` on, th
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from protobuf import DescMethod, DescService, Message
@@ -47,13 +48,13 @@ def check_knobs(reading: Reading, element: DescService | DescMethod, options: Op
         _check_retry(reading, element, options.retry, (*option, _RETRY))
 
 
-def merged_retry(own: Options, defaults: Options) -> RetryPolicy:
-    """The retry policy of a handler: field by field its own, else the service's, else ours."""
+def merged_retry(own: Options, defaults: Options, base: RetryPolicy) -> RetryPolicy:
+    """The retry policy of a handler: field by field its own, else the service's, else that of `base`."""
     layers = [one for one in (defaults.retry, own.retry) if one is not None]
     values: dict[str, Any] = {}
     for layer in layers:
         values |= _retry_values(layer)
-    return RetryPolicy(**values)
+    return replace(base, **values)
 
 
 def check_merged_retry(reading: Reading, method: DescMethod, own: Options, retry: RetryPolicy) -> None:
@@ -76,11 +77,13 @@ def merged_ms(name: str, own: Options, defaults: Options) -> int | None:
     return None if duration is None else _millis(duration)
 
 
-def merged_flag(name: str, own: Options, defaults: Options) -> bool:
-    """A flag: the handler's own, else the service's, else False."""
-    holder = own if has(own, name) else defaults
-    flag: bool = getattr(holder, name)
-    return flag
+def merged_flag(name: str, own: Options, defaults: Options, base: bool = False) -> bool:
+    """A flag: the handler's own, else the service's, else `base`."""
+    for holder in (own, defaults):
+        if has(holder, name):
+            flag: bool = getattr(holder, name)
+            return flag
+    return base
 
 
 def has(options: Message[Any], name: str) -> bool:

@@ -113,6 +113,23 @@ class Handler:
 
 
 @dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a handler has where neither it nor its service says something. Durations are milliseconds; see Handler."""
+
+    retry: RetryPolicy = RetryPolicy()
+    inactivity_ms: int = 60_000
+    abort_ms: int = 600_000
+    journal_retention_ms: int = 86_400_000
+    idempotency_retention_ms: int = 86_400_000
+    workflow_retention_ms: int = 86_400_000
+    lazy_state: bool = False
+
+
+#: Those of the contract. A runtime may be started with others.
+DEFAULTS = Defaults()
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One service.
 

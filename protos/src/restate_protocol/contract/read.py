@@ -7,6 +7,7 @@ Invariant: what comes out of `read_contract` keeps every rule of the contract.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from protobuf import DescFile, DescMethod, DescService, Registry
 from protobuf.wkt import FileDescriptorSet
@@ -18,7 +19,7 @@ from restate_protocol.services import HandlerMode, ServiceKind
 from .applies import check_handler_applies, check_service_applies
 from .keys import read_idempotency_key, read_key
 from .knobs import check_knobs, check_merged_retry, merged_flag, merged_ms, merged_retry
-from .model import Contract, Handler, Service
+from .model import DEFAULTS, Contract, Defaults, Handler, Service
 from .modes import options_of, read_modes
 from .named import fields_of, read_errors, read_promises, read_state
 from .problems import ContractError, Problem
@@ -44,24 +45,31 @@ _KINDS = {
 }
 
 
-def read_contract(descriptor_set: bytes, services: Sequence[str] | None = None) -> Contract:
+def read_contract(
+    descriptor_set: bytes, services: Sequence[str] | None = None, defaults: Defaults = DEFAULTS
+) -> Contract:
     """The contract in a descriptor set.
 
     Args:
         descriptor_set: a serialized FileDescriptorSet with all imports. Source info is optional.
         services: full names of the services to read. None: all in files that are not bundled with us.
+        defaults: what handlers have that neither they nor their services say.
 
     Raises:
         ContractError: with every problem found.
     """
-    contract, reading = examine(descriptor_set, services=services)
+    contract, reading = examine(descriptor_set, services=services, defaults=defaults)
     if reading.problems:
         raise ContractError(reading.problems)
     return contract
 
 
 def examine(
-    descriptor_set: bytes, *, services: Sequence[str] | None = None, files: Collection[str] | None = None
+    descriptor_set: bytes,
+    *,
+    services: Sequence[str] | None = None,
+    files: Collection[str] | None = None,
+    defaults: Defaults = DEFAULTS,
 ) -> tuple[Contract, Reading]:
     """The contract as far as it can be read, and the reading with its problems; for callers who add rules.
 
@@ -69,6 +77,7 @@ def examine(
         descriptor_set: a serialized FileDescriptorSet with all imports. Source info is optional.
         services: full names of the services to read. None: all in `files`.
         files: names of the user's files. None: all that are not bundled with us.
+        defaults: what handlers have that neither they nor their services say.
 
     Raises:
         ContractError: the bytes are no descriptor set, or an import is missing.
@@ -76,7 +85,7 @@ def examine(
     registry = _registry(descriptor_set)
     every = [one for one in registry if isinstance(one, DescFile)]
     users = [one for one in every if (one.name in files if files is not None else not is_bundled(one.name))]
-    reading = Reading(registry, frozenset(one.name for one in users))
+    reading = Reading(registry, frozenset(one.name for one in users), defaults)
     chosen = _chosen(reading, users, services)
     for file in users:
         if services is None or any(one.file is file for one in chosen):
@@ -163,17 +172,16 @@ def _handler(reading: Reading, method: DescMethod, mode: HandlerMode, defaults: 
     check_knobs(reading, method, own)
     _check_method(reading, method)
     check_handler_applies(reading, method, own, mode)
-    retry = merged_retry(own, defaults)
-    check_merged_retry(reading, method, own, retry)
+    check_merged_retry(reading, method, own, merged_retry(own, defaults, DEFAULTS.retry))
     idempotency = read_idempotency_key(reading, method.input)
     if mode is HandlerMode.RUN and idempotency is not None:
         text = f"{method.name} is a run handler, deduped by its key, but has the idempotency key `{idempotency}`"
         reading.problem(method, text, "Take the option off the field, or use another request.", *_INPUT_TYPE)
-    milliseconds = {
-        attribute: value
-        for name, attribute in _MILLISECONDS.items()
-        if (value := merged_ms(name, own, defaults)) is not None
-    }
+    ours = reading.defaults
+    milliseconds: dict[str, Any] = {}
+    for name, attribute in _MILLISECONDS.items():
+        value = merged_ms(name, own, defaults)
+        milliseconds[attribute] = getattr(ours, attribute, None) if value is None else value
     return Handler(
         name=method.name,
         mode=mode,
@@ -183,8 +191,8 @@ def _handler(reading: Reading, method: DescMethod, mode: HandlerMode, defaults: 
         key=None if mode is HandlerMode.SERVICE else read_key(reading, method),
         idempotency=idempotency,
         errors=read_errors(reading, method, list(own.errors)),
-        retry=retry,
-        lazy_state=merged_flag("lazy_state", own, defaults),
+        retry=merged_retry(own, defaults, reading.defaults.retry),
+        lazy_state=mode is not HandlerMode.SERVICE and merged_flag("lazy_state", own, defaults, ours.lazy_state),
         **milliseconds,
     )
 

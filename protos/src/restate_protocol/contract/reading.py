@@ -13,6 +13,7 @@ from protobuf import DescEnum, DescField, DescFile, DescMessage, DescMethod, Des
 
 from restate_protocol.gen.restate.v1.options_pb import ext_field, ext_handler, ext_service
 
+from .model import DEFAULTS, Defaults
 from .problems import Problem
 
 Element = DescFile | DescService | DescMethod | DescMessage | DescField | DescEnum
@@ -36,11 +37,13 @@ class Reading:
     Args:
         registry: everything in the descriptor set.
         files: names of the files that are the user's, as opposed to bundled or merely imported ones.
+        defaults: what handlers have that neither they nor their services say.
         problems: what is wrong so far.
     """
 
     registry: Registry
     files: Collection[str]
+    defaults: Defaults = DEFAULTS
     problems: list[Problem] = field(default_factory=list)
     _spans: dict[str, dict[tuple[int, ...], tuple[int, int]]] = field(default_factory=dict)
 

@@ -19,6 +19,9 @@ from .records import Status, Timer, TimerKind
 from .turn import Turn
 from .world import Hot
 
+# The contract's default, for an invocation whose deployment is not known.
+_ABORT_MS = 600_000
+
 
 def stalled(turn: Turn, hot: Hot, quiet_ms: int) -> None:
     """An attempt said nothing for longer than it may: it is aborted and failed."""
@@ -53,9 +56,16 @@ def fire(turn: Turn, hot: Hot | None, timer: Timer) -> None:
 
 
 def _cancel(turn: Turn, hot: Hot) -> None:
-    lifecycle.cancel(turn, hot, StatusCode.DEADLINE_EXCEEDED, _passed(hot))
+    if not _was_told(hot):
+        lifecycle.cancel(turn, hot, StatusCode.DEADLINE_EXCEEDED, _passed(hot))
     if hot.record.status is not Status.COMPLETED:
         put(turn, Timer(turn.now_ms + _abort_ms(hot), hot.record.id, KILL, TimerKind.DEADLINE))
+
+
+def _was_told(hot: Hot) -> bool:
+    """A timer may fire twice; the deadline passes once."""
+    entries = (j.decode(data) for data in hot.entries)
+    return any(isinstance(one, j.Cancelled) and one.code == StatusCode.DEADLINE_EXCEEDED for one in entries)
 
 
 def _passed(hot: Hot) -> str:
@@ -65,7 +75,7 @@ def _passed(hot: Hot) -> str:
 
 
 def _abort_ms(hot: Hot) -> int:
-    return Handler.abort_ms if hot.target is None else hot.target.handler.abort_ms
+    return _ABORT_MS if hot.target is None else hot.target.handler.abort_ms
 
 
 def seconds(milliseconds: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
@@ -42,10 +42,15 @@ class Dispatcher:
         self._idle = asyncio.Event()
         self._idle.set()
         self._post: Callable[[Event], None] = _nobody_listens
+        self.now_ms: Callable[[], int] = _no_clock
 
     def on_event(self, post: Callable[[Event], None]) -> None:
         """Where to tell what attempts say."""
         self._post = post
+
+    def use_clock(self, clock: Callable[[], int]) -> None:
+        """What to tell the time by, in milliseconds since the epoch."""
+        self.now_ms = clock
 
     # From the engine
 
@@ -146,6 +151,12 @@ class Dispatcher:
         """How many sessions of the deployment are open."""
         return len(self._sessions.get(deployment_id, ()))
 
+    def heard(self) -> Iterator[tuple[bytes, int, int]]:
+        """Every attempt that an endpoint has: invocation, epoch, and when it said something last."""
+        for session in self.all_sessions():
+            for invocation_id, running in list(session.attempts.items()):
+                yield invocation_id, running.epoch, running.heard_ms
+
     async def idle(self) -> None:
         """Waits until no endpoint has an attempt."""
         await self._idle.wait()
@@ -184,3 +195,7 @@ class Dispatcher:
 
 def _nobody_listens(event: Event) -> None:
     raise RuntimeError(f"an attempt said something before the engine listened: {event}")
+
+
+def _no_clock() -> int:
+    raise RuntimeError("an attempt started before the engine gave a clock")

@@ -23,7 +23,7 @@ from . import compatibility, handshake
 from .dialer import Dialer, check_address, dial
 from .dispatch import Dispatcher
 from .errors import DeploymentError
-from .registry import Loaded, Registry, read_deployment
+from .registry import Loaded, Registry
 from .sessions import Session, SessionEnded
 
 _log = structlog.get_logger(__name__)
@@ -139,10 +139,9 @@ class Deployments:
             dev_name=hello.dev_name,
         )
 
-    @staticmethod
-    def _read(deployment: Deployment, manifest: handshake.ManifestOf) -> Loaded:
+    def _read(self, deployment: Deployment, manifest: handshake.ManifestOf) -> Loaded:
         try:
-            return read_deployment(deployment, manifest.descriptor_set)
+            return self._registry.read(deployment, manifest.descriptor_set)
         except ContractError as error:
             message = f"the contract of the endpoint breaks a rule:\n{error}"
             raise DeploymentError(message, StatusCode.INVALID_ARGUMENT) from error

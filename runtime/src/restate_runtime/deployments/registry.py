@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from restate_protocol.contract.model import Handler, Service
+from restate_protocol.contract.model import DEFAULTS, Defaults, Handler, Service
 from restate_protocol.contract.read import read_contract
 from restate_protocol.services import ServiceKind
 
@@ -38,20 +38,28 @@ class Loaded:
     schema: Schema
 
 
-def read_deployment(deployment: Deployment, descriptor_set: bytes) -> Loaded:
+def read_deployment(deployment: Deployment, descriptor_set: bytes, defaults: Defaults = DEFAULTS) -> Loaded:
     """Reads the contract of a deployment.
+
+    Args:
+        defaults: options of handlers where the contract says nothing.
 
     Raises:
         ContractError: its descriptors break a rule of the contract.
     """
-    contract = read_contract(descriptor_set, deployment.services)
+    contract = read_contract(descriptor_set, deployment.services, defaults)
     return Loaded(deployment, {service.name: service for service in contract.services}, Schema(descriptor_set))
 
 
 class Registry:
-    """Every deployment in memory."""
+    """Every deployment in memory.
 
-    def __init__(self) -> None:
+    Args:
+        defaults: options of handlers where their contracts say nothing.
+    """
+
+    def __init__(self, defaults: Defaults = DEFAULTS) -> None:
+        self._defaults = defaults
         self._loaded: dict[str, Loaded] = {}
         self._newest: dict[str, Loaded] = {}
         self._routes: dict[tuple[str, str], Route] = {}
@@ -63,7 +71,11 @@ class Registry:
         for deployment in await store.deployments():
             descriptor_set = await store.descriptor_set(deployment.descriptor_hash)
             if descriptor_set is not None:
-                self.add(read_deployment(deployment, descriptor_set))
+                self.add(self.read(deployment, descriptor_set))
+
+    def read(self, deployment: Deployment, descriptor_set: bytes) -> Loaded:
+        """Reads the contract of a deployment, and takes nothing in. Raises ContractError."""
+        return read_deployment(deployment, descriptor_set, self._defaults)
 
     def add(self, loaded: Loaded) -> None:
         """Takes in a deployment that was committed; it replaces the one with its id."""

@@ -35,10 +35,16 @@ class SessionEnded(Exception):
 
 @dataclass(slots=True)
 class Running:
-    """An attempt on a session."""
+    """An attempt on a session.
+
+    Args:
+        sent_at: loop time.
+        heard_ms: when its last frame came, by the engine's clock.
+    """
 
     epoch: int
     sent_at: float
+    heard_ms: int
     delivered: bool = False
 
 
@@ -60,6 +66,7 @@ class Session:
         self._out: list[fr.RuntimeFrame] = []
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._now_ms = 0  # when the message came that is being taken
 
     def epoch_of(self, invocation_id: bytes) -> int | None:
         """The epoch of the attempt of this invocation on this session."""
@@ -74,7 +81,7 @@ class Session:
     def start(self, frame: pb.Start) -> None:
         """Queues the start of an attempt; a long journal in parts. Takes a credit."""
         self.credits -= 1
-        self.attempts[frame.invocation_id] = Running(frame.epoch, self._loop.time())
+        self.attempts[frame.invocation_id] = Running(frame.epoch, self._loop.time(), self._dispatcher.now_ms())
         parts = _split(frame.entries)
         frame.entries = parts[0]
         self.send(frame)
@@ -107,6 +114,7 @@ class Session:
         Raises:
             SessionEnded: it breaks the protocol, or says that the endpoint will not go on.
         """
+        self._now_ms = self._dispatcher.now_ms()
         try:
             for frame in fr.decode_endpoint_batch(data):
                 self._receive(frame)
@@ -116,21 +124,20 @@ class Session:
     def _receive(self, frame: fr.EndpointFrame) -> None:
         match frame:
             case pb.Command(invocation_id=invocation_id, epoch=epoch, entry=entry):
-                if self.epoch_of(invocation_id) == epoch:
+                if self._hears(invocation_id, epoch):
                     self._dispatcher.said(CommandSaid(invocation_id, epoch, j.decode(entry), entry))
             case pb.RunProposal(invocation_id=invocation_id, epoch=epoch, command=command, result=result):
-                if self.epoch_of(invocation_id) == epoch:
+                if self._hears(invocation_id, epoch):
                     self._dispatcher.said(RunProposed(invocation_id, epoch, command, j.result_from_pb(result)))
             case pb.RunFailure(invocation_id=invocation_id, epoch=epoch):
-                if self.epoch_of(invocation_id) == epoch:
+                if self._hears(invocation_id, epoch):
                     self._dispatcher.said(_run_try_failed(frame))
             case pb.Ended(invocation_id=invocation_id, epoch=epoch):
                 if self._over(invocation_id, epoch):
                     self._dispatcher.said(AttemptEnded(invocation_id, epoch))
             case pb.Delivered(invocation_id=invocation_id, epoch=epoch):
-                running = self.attempts.get(invocation_id)
-                if running is not None and running.epoch == epoch:
-                    running.delivered = True
+                if self._hears(invocation_id, epoch):
+                    self.attempts[invocation_id].delivered = True
             case pb.Suspended(invocation_id=invocation_id, epoch=epoch, awaiting=awaiting):
                 if self._over(invocation_id, epoch):
                     self._dispatcher.said(AttemptSuspended(invocation_id, epoch, aw.from_pb(awaiting)))
@@ -146,6 +153,14 @@ class Session:
                 raise SessionEnded(f"the endpoint refused: {message}")
             case _:
                 raise SessionEnded(f"the endpoint sent {type(frame).__name__} where it has no place")
+
+    def _hears(self, invocation_id: bytes, epoch: int) -> bool:
+        """Notes that the attempt said something; False where it is not on the session."""
+        running = self.attempts.get(invocation_id)
+        if running is None or running.epoch != epoch:
+            return False
+        running.heard_ms = self._now_ms
+        return True
 
     def _over(self, invocation_id: bytes, epoch: int) -> bool:
         """Takes the attempt off the session; False where it was not on it."""

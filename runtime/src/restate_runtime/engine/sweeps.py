@@ -35,6 +35,9 @@ class SweepTimes:
     abort_s: float = 1.0
 
 
+DEFAULT_SWEEP_TIMES = SweepTimes()
+
+
 class Sweeps:
     """See the module.
 

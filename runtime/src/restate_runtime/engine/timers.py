@@ -46,6 +46,7 @@ class Timers:
         self._limit = max(1, in_memory_max)
         self._heap: list[Timer] = []
         self._retries: list[Timer] = []
+        self._void: set[Timer] = set()
         self._horizon: Timer | None = None  # None: everything is in memory
         self._wake: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -73,6 +74,11 @@ class Timers:
                 self._shrink()
         self._schedule()
 
+    def disarm(self, timer: Timer) -> None:
+        """A timer that is not due yet was deleted."""
+        if self._horizon is None or timer <= self._horizon:
+            self._void.add(timer)
+
     def next_due_ms(self) -> int | None:
         """When the next timer in memory is due, in milliseconds since the epoch; None: there is none."""
         return min((heap[0].due_ms for heap in (self._heap, self._retries) if heap), default=None)
@@ -85,7 +91,8 @@ class Timers:
 
     def _shrink(self) -> None:
         self._heap = heapq.nsmallest(self._limit, self._heap)
-        self._horizon = self._heap[-1]
+        self._horizon = horizon = self._heap[-1]
+        self._void = {timer for timer in self._void if timer <= horizon}
 
     async def _read(self, after: Timer | None) -> None:
         timers = await self._store.timers(after, self._limit)
@@ -114,5 +121,9 @@ class Timers:
         now_ms = self._clock()
         for heap in (self._heap, self._retries):
             while heap and heap[0].due_ms <= now_ms:
-                self._fire(heapq.heappop(heap))
+                timer = heapq.heappop(heap)
+                if timer in self._void:
+                    self._void.remove(timer)
+                else:
+                    self._fire(timer)
         self._schedule()
