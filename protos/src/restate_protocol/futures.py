@@ -21,5 +21,14 @@ class DurableFuture(ABC, Generic[T_co]):
         """Waits for the result.
 
         Raises:
-            TerminalError: the operation failed for good.
+            TerminalError: the operation failed for good, or the invocation was cancelled.
         """
+
+
+class CallFuture(DurableFuture[T_co]):
+    """The result of a call, and which invocation it made."""
+
+    @property
+    @abstractmethod
+    def invocation_id(self) -> str:
+        """inv_… of the invocation that the call made, known at once."""

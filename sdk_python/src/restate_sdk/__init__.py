@@ -21,14 +21,16 @@ if TYPE_CHECKING:
         WorkflowSharedContext,
     )
     from .endpoint import Endpoint, RunningEndpoint
-    from .errors import EndpointError, MisuseError, RetryableError
-    from .futures import Selected, gather, select
+    from .errors import DurableTimeout, EndpointError, MisuseError, RetryableError
+    from .gathering import gather
+    from .racing import Selected, as_completed, first_success, race, select, timeout
     from .retry import RetryPolicy
 
 __all__ = [
     "Awakeable",
     "Context",
     "DurableFuture",
+    "DurableTimeout",
     "Endpoint",
     "EndpointError",
     "MisuseError",
@@ -46,14 +48,19 @@ __all__ = [
     "TypedError",
     "WorkflowContext",
     "WorkflowSharedContext",
+    "as_completed",
+    "first_success",
     "gather",
+    "race",
     "select",
+    "timeout",
 ]
 
 _MODULES = {
     "Awakeable": ".context",
     "Context": ".context",
     "DurableFuture": "restate_protocol.futures",
+    "DurableTimeout": ".errors",
     "Endpoint": ".endpoint",
     "EndpointError": ".errors",
     "MisuseError": ".errors",
@@ -64,15 +71,19 @@ _MODULES = {
     "RetryPolicy": ".retry",
     "RetryableError": ".errors",
     "RunningEndpoint": ".endpoint",
-    "Selected": ".futures",
+    "Selected": ".racing",
     "SendHandle": "restate_protocol.handles",
     "StatusCode": "restate_protocol.status",
     "TerminalError": "restate_protocol.errors",
     "TypedError": "restate_protocol.errors",
     "WorkflowContext": ".context",
     "WorkflowSharedContext": ".context",
-    "gather": ".futures",
-    "select": ".futures",
+    "as_completed": ".racing",
+    "first_success": ".racing",
+    "gather": ".gathering",
+    "race": ".racing",
+    "select": ".racing",
+    "timeout": ".racing",
 }
 _RENAMED = {"SendHandle": "InvocationHandle"}
 

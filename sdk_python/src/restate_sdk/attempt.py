@@ -21,7 +21,7 @@ from restate_protocol.journal import Failure, Result
 from restate_protocol.status import StatusCode
 
 from .errors import MisuseError, RetryableError
-from .vm.awaiting import Tree
+from .vm.awaiting import Tree, leaves
 from .vm.errors import Closed
 from .vm.machine import Machine
 
@@ -101,7 +101,7 @@ class Attempt:
         self.run_tasks: set[asyncio.Task[None]] = set()
         self._inactivity = inactivity_ms / 1000
         self._executing = 0
-        self._in_run = False
+        self._in_run: int | None = None
         self._new_runs: list[PendingRun] = []
         self._open_runs: dict[int, PendingRun] = {}
         self._retrying = 0
@@ -124,7 +124,7 @@ class Attempt:
             raise MisuseError(_IN_A_THREAD) from None
         if task is not self.task:
             self.misuse(_IN_A_TASK)
-        if self._in_run:
+        if self._in_run is not None:
             self.misuse(_IN_A_RUN)
 
     def misuse(self, message: str) -> NoReturn:
@@ -138,6 +138,20 @@ class Attempt:
         self.misuse(_CANCELLED)
 
     # Waiting
+
+    def poll(self, tree: Tree) -> bool:
+        """Whether the tree is settled now.
+
+        Raises:
+            TerminalError: the invocation was cancelled first; runs that were waited for are stopped.
+            AttemptOver: the attempt is over, or does not fit its journal.
+        """
+        try:
+            return self.machine.poll(tree)
+        except TerminalError:
+            self.stop_runs(leaves(tree))
+            self.wake()
+            raise
 
     def wait(self, tree: Tree) -> Generator[Any, None, None]:
         """Blocks the handler until the tree, which is open, is settled.
@@ -171,8 +185,21 @@ class Attempt:
         if self._retrying:
             for run in list(self._open_runs.values()):
                 run.look()
-        if self._blocked and not self.machine.over and self.machine.poll(self._tree):
-            self._release(None)
+        if self.machine.over:
+            return
+        if self._blocked:
+            self._look_again()
+        elif self._in_run is not None and self.machine.cancellation_waits and self.machine.interrupts(self._in_run):
+            self.stop_runs((self._in_run,))
+
+    def _look_again(self) -> None:
+        try:
+            settled = self.poll(self._tree)
+        except TerminalError as error:
+            self._release(error)
+        else:
+            if settled:
+                self._release(None)
 
     @property
     def _blocked(self) -> bool:
@@ -224,13 +251,13 @@ class Attempt:
             for run in runs:
                 run.start()
 
-    def enter_run(self) -> None:
+    def enter_run(self, handle: int) -> None:
         """A run's function begins to execute in the handler's own task."""
-        self._in_run = True
+        self._in_run = handle
 
     def leave_run(self) -> None:
         """It ended."""
-        self._in_run = False
+        self._in_run = None
 
     def run_ended(self, handle: int, result: Result, duration_ms: int | None) -> None:
         """A run's function ended with a result, which is proposed to the runtime."""

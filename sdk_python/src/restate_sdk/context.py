@@ -73,6 +73,7 @@ class Awakeable(CommandFuture[T]):
     @property
     def id(self) -> str:
         """awk_…: whoever has it can resolve or reject the awakeable."""
+        assert isinstance(self._handle, int)
         return self._attempt.machine.awakeable_id(self._handle)
 
 

@@ -2,7 +2,8 @@
 
 RestateError
 ├── TerminalError            fails the invocation for good; raised, or met at a call that failed
-│   └── TypedError           base of the classes generated from `errors` in the contract
+│   ├── TypedError           base of the classes generated from `errors` in the contract
+│   └── DurableTimeout       a durable timeout came first; a builtin TimeoutError too
 ├── RetryableError           fails the attempt and says when the next one is due
 ├── MisuseError              the context was used from outside the handler; the attempt fails
 └── EndpointError            the endpoint cannot serve: a port in use, two services of one name
@@ -14,6 +15,7 @@ handler's retry policy.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from restate_protocol.errors import RestateError, TerminalError, TypedError
@@ -23,6 +25,7 @@ from .vm.errors import AttemptOver, JournalMismatch, Suspended
 
 __all__ = [
     "AttemptOver",
+    "DurableTimeout",
     "EndpointError",
     "JournalMismatch",
     "MisuseError",
@@ -50,6 +53,19 @@ class RetryableError(RestateError):
 
 class MisuseError(RestateError):
     """The context or one of its futures was used where replay could not repeat it. The attempt fails."""
+
+
+class DurableTimeout(TerminalError, TimeoutError):
+    """A durable timeout came before what it was put around. Terminal, unless it is caught."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: StatusCode | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, code=StatusCode.DEADLINE_EXCEEDED if code is None else code, metadata=metadata)
 
 
 class EndpointError(RestateError):

@@ -110,11 +110,22 @@ class RunFuture(Waitable[T_co]):
         attempt = self._attempt
         attempt.check()
         machine = attempt.machine
-        if not self._began and not (machine.replaying and machine.poll(self._handle)):
+        if not self._began and not self._needs_no_execution():
             yield from self._execute_here()
         if not machine.poll(self._handle):
             yield from attempt.wait(self._handle)
         return self._take()
+
+    def _needs_no_execution(self) -> bool:
+        """Whether the journal ends this wait: with a cancellation, or because no attempt waited here before."""
+        machine = self._attempt.machine
+        if not (machine.replaying or machine.cancellation_waits):
+            return False
+        try:
+            return machine.poll(self._handle)
+        except TerminalError:
+            self.stop()
+            raise
 
     def _tree(self) -> Tree:
         return self._handle
@@ -152,7 +163,7 @@ class RunFuture(Waitable[T_co]):
         self._attempt.machine.check_open()
         self._began = True
         self._task = self._attempt.task
-        self._attempt.enter_run()
+        self._attempt.enter_run(self._handle)
         try:
             yield from self._execute().__await__()
         finally:

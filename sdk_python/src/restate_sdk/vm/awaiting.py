@@ -95,7 +95,16 @@ def winner(tree: Group, seen: Results) -> int:
 
 def first_failed(tree: Group, seen: Results) -> int | None:
     """Index of the child that failed first, or None where none failed."""
-    places = [(one.place, index) for index, one in _settled_children(tree, seen) if not one.success]
+    return _first_index(tree, seen, success=False)
+
+
+def first_succeeded(tree: Group, seen: Results) -> int | None:
+    """Index of the child that succeeded first, or None where none did."""
+    return _first_index(tree, seen, success=True)
+
+
+def _first_index(tree: Group, seen: Results, *, success: bool) -> int | None:
+    places = [(one.place, index) for index, one in _settled_children(tree, seen) if one.success is success]
     return min(places)[1] if places else None
 
 
@@ -121,6 +130,19 @@ def to_protocol(tree: Tree) -> protocol.Awaiting:
     if not timers or not isinstance(tree, Group) or tree.combinator is Combinator.FIRST_COMPLETED:
         return plain
     return protocol.Group(Combinator.FIRST_COMPLETED, (plain, *(protocol.OnCommand(timer) for timer in timers)))
+
+
+def stable_hash(tree: Tree) -> int:
+    """A hash that is the same in every process, unlike those of texts and enums."""
+    match tree:
+        case Group():
+            return hash((int(tree.combinator), *map(stable_hash, tree.children)))
+        case OnSignal():
+            return hash((tree.number, *tree.name.encode()))
+        case Deadline():
+            return hash((tree.timer,))
+        case _:
+            return tree
 
 
 def _plain(tree: Tree) -> protocol.Awaiting:

@@ -20,7 +20,18 @@ from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.journal import Failure, Notification, Result, RunDue, RunFailed
 from restate_protocol.status import StatusCode
 
-from .awaiting import Group, Handle, Results, Tree, first_failed, leaves, open_part, to_protocol, winner
+from .awaiting import (
+    Group,
+    Handle,
+    Results,
+    Tree,
+    first_failed,
+    first_succeeded,
+    leaves,
+    open_part,
+    to_protocol,
+    winner,
+)
 from .commands import DEFAULT_MAX_VALUE_BYTES
 from .errors import Difference, Suspended
 from .journal import Comparator, compare_bytes, describe, read_command, read_notification
@@ -168,6 +179,10 @@ class Machine(RunOperations, StateOperations, Operations):
     def winner(self, group: Group) -> int:
         """Index of the child of a settled group that settled first."""
         return winner(group, self._results.seen)
+
+    def first_succeeded(self, group: Group) -> int | None:
+        """Index of the child of a settled group that succeeded first, or None."""
+        return first_succeeded(group, self._results.seen)
 
     def first_failed(self, group: Group) -> int | None:
         """Index of the child of a settled group that failed first, or None."""
