@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,16 +16,31 @@ from restate_protocol.errors import TerminalError
 from restate_protocol.ids import invocation_id_text
 from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
+from restate_runtime.admin.health import health_app
 from restate_runtime.cli import output
 from restate_runtime.cli.operator import app
 from restate_runtime.core.decision import AppendEntry, CreateInvocation, RecordAttempt
 from restate_runtime.core.records import Attempt, AttemptOutcome, Invocation, Status
+from restate_runtime.deployments.registry import Registry
+from restate_runtime.ingress.admission import Admission, Limits
+from restate_runtime.ingress.grpc import GrpcIngress
+from restate_runtime.ingress.http_server import HttpServer
+from restate_runtime.ingress.waiting import Waiting
 from typer.testing import CliRunner, Result
 
 from tests.runtime.admin.conftest import Rig
 
 ID = bytes(range(16))
 TEXT = invocation_id_text(ID)
+
+
+@pytest.fixture
+async def ingress_port() -> AsyncIterator[int]:
+    """The gRPC ingress of a runtime that serves nothing yet."""
+    anything: Any = None
+    ingress = GrpcIngress(Admission(Registry(), Limits()), anything, Waiting())
+    yield await ingress.start("127.0.0.1", 0)
+    await ingress.stop(0)
 
 
 async def run(rig: Rig, *args: str) -> Result:
@@ -75,6 +91,13 @@ async def test_invocations_are_listed_filtered_and_as_json(rig: Rig) -> None:
     (one,) = json.loads((await run(rig, "invocations", "list", "--json")).stdout)
     assert (one["id"], one["status"]) == (TEXT, "paused")
     assert (await lines(rig, "invocations", "list", "--status", "completed"))[1:] == []
+    assert len(await lines(rig, "invocations", "list", "--handler", "Add", "--key", "ada")) == 2
+    assert len(await lines(rig, "invocations", "list", "--key", "bob")) == 1
+
+
+async def test_a_status_that_is_never_shown_is_not_offered(rig: Rig) -> None:
+    result = await run(rig, "invocations", "list", "--status", "active")
+    assert (result.exit_code, "give one of scheduled, queued, ready, running" in result.stderr) == (1, True)
 
 
 async def test_one_invocation_is_shown_with_what_to_do_next(rig: Rig) -> None:
@@ -108,13 +131,6 @@ async def test_a_trace_is_a_tree_with_durations(rig: Rig) -> None:
     assert [one["name"] for one in shown] == ["shop.v1.Cart/Add", "attempt 1", "run charge"]
 
 
-@pytest.mark.parametrize(("command", "done"), [("resume", "resumed"), ("kill", "killed")])
-async def test_resume_and_kill_say_so(rig: Rig, command: str, done: str) -> None:
-    assert (await run(rig, "invocations", command, TEXT)).stdout == f"{done} {TEXT}\n"
-    assert json.loads((await run(rig, "invocations", command, TEXT, "--json")).stdout) == {"id": TEXT, "done": done}
-    assert getattr(rig.engine, done) == [ID, ID]
-
-
 async def test_what_the_runtime_refuses_goes_to_stderr_with_exit_code_1(rig: Rig) -> None:
     rig.engine.refuse = TerminalError("it is completed", code=StatusCode.FAILED_PRECONDITION)
     result = await run(rig, "invocations", "kill", TEXT)
@@ -139,6 +155,25 @@ def test_without_a_runtime_one_line_says_where_and_how_to_start_one() -> None:
     assert "restate-runtime start" in result.stderr.splitlines()[1]
 
 
+async def test_pointed_at_the_ingress_it_says_so(ingress_port: int) -> None:
+    address = f"127.0.0.1:{ingress_port}"
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["--admin", address, "deployments", "list"])
+    assert (result.exit_code, result.stdout) == (3, "")
+    first, hint = result.stderr.splitlines()
+    assert first == f"error: {address} is the gRPC ingress of a runtime, not its admin port"
+    assert "9070" in hint
+
+
+async def test_pointed_at_an_http_port_it_says_so() -> None:
+    server = HttpServer(health_app(lambda: ""), "the health check")
+    port = await server.start("127.0.0.1", 0)
+    args = ["--admin", f"127.0.0.1:{port}", "deployments", "list"]
+    result = await asyncio.to_thread(CliRunner().invoke, app, args)
+    await server.stop(0)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr.splitlines()[0] == f"error: 127.0.0.1:{port} speaks HTTP; it is no admin gRPC port"
+
+
 @pytest.mark.parametrize(
     "args",
     [
@@ -148,6 +183,9 @@ def test_without_a_runtime_one_line_says_where_and_how_to_start_one() -> None:
         ["invocations", "list", "--limit", "0"],
         ["invocations", "list", "--limit", "ten"],
         ["deployments", "register"],
+        ["invocations", "kill"],
+        ["invocations", "kill", TEXT, "--status", "paused"],
+        ["invocations", "restart", "--status", "completed", "--entries", "3"],
     ],
 )
 def test_wrong_usage_is_exit_code_2(args: list[str]) -> None:

@@ -5,6 +5,7 @@ Everything goes over the admin gRPC port; errors become CliError with a hint for
 
 from __future__ import annotations
 
+import http.client
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -15,12 +16,20 @@ from restate_protocol.errors import RestateError
 Res = TypeVar("Res", bound=Message[Any])
 
 REFUSED = 1
+USAGE = 2
 UNREACHABLE = 3
 
-#: How long one call may take. Registration dials an endpoint, which is the slowest of them.
-TIMEOUT_S = 30.0
+#: How long one call may take. Registration dials an endpoint and batches change thousands of invocations: the slowest.
+TIMEOUT_S = 60.0
+#: How long to wait for a port to say whether it speaks HTTP, after it did not speak gRPC.
+PROBE_S = 2.0
 
 _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0)]
+_SOURCE = "restate-error-source"
+_WHICH = (
+    "Give the admin gRPC port (9070 unless set otherwise): --admin host:port (RESTATE_ADMIN). "
+    "A runtime prints it at its start, as admin_grpc."
+)
 _HINTS = {
     grpc.StatusCode.UNIMPLEMENTED: "Is this the admin gRPC port (default 9070), and of a runtime of this version?",
     grpc.StatusCode.DEADLINE_EXCEEDED: "The runtime may be busy; try again.",
@@ -69,11 +78,30 @@ class AdminClient:
 
     def _explain(self, error: Any) -> CliError:
         code: grpc.StatusCode = error.code()
-        ours = any(name == "restate-error-source" for name, _ in error.trailing_metadata() or ())
-        if code is grpc.StatusCode.UNAVAILABLE and not ours:
-            return CliError(
-                f"no runtime answers at {self.address}",
-                "Start one with: restate-runtime start. Or say where it is: --admin host:port (RESTATE_ADMIN).",
-                UNREACHABLE,
-            )
-        return CliError(f"{code.name}: {error.details()}", "" if ours else _HINTS.get(code, ""))
+        source = next((value for name, value in error.trailing_metadata() or () if name == _SOURCE), "")
+        if code is grpc.StatusCode.UNIMPLEMENTED and source == "ingress":
+            return CliError(f"{self.address} is the gRPC ingress of a runtime, not its admin port", _WHICH, UNREACHABLE)
+        if code is grpc.StatusCode.UNAVAILABLE and not source:
+            return self._nobody()
+        return CliError(f"{code.name}: {error.details()}", "" if source else _HINTS.get(code, ""))
+
+    def _nobody(self) -> CliError:
+        if _speaks_http(self.address):
+            return CliError(f"{self.address} speaks HTTP; it is no admin gRPC port", _WHICH, UNREACHABLE)
+        return CliError(
+            f"no runtime answers at {self.address}",
+            "Start one with: restate-runtime start. Or say where it is: --admin host:port (RESTATE_ADMIN).",
+            UNREACHABLE,
+        )
+
+
+def _speaks_http(address: str) -> bool:
+    connection = http.client.HTTPConnection(address, timeout=PROBE_S)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+    return True

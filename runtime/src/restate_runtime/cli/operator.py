@@ -1,26 +1,23 @@
 """restate-cli: sees and steers a running runtime, over its admin gRPC port and nothing else.
 
+What changes invocations is in `steering`.
+
 Exit codes: 0 done; 1 refused by the runtime; 2 wrong usage; 3 nobody answers.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import wraps
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any
 
 import typer
-from protobuf import Message
 from restate_protocol.gen.restate.admin.v1 import admin_pb as pb
 
 from restate_runtime.telemetry.tree import TreeSpan
 
-from .admin_client import AdminClient, CliError, Res
-from .output import as_json, note, show_error, show_json, show_pairs, show_table, show_tree, time_text
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from . import steering
+from .command import STATUSES, Id, Json, call, explained
+from .output import as_json, note, show_json, show_pairs, show_table, show_tree, time_text
 
 app = typer.Typer(
     help="Sees and steers a running runtime.",
@@ -34,9 +31,6 @@ invocations = typer.Typer(help="What runs, waits, failed or is done.", no_args_i
 app.add_typer(deployments, name="deployments")
 app.add_typer(invocations, name="invocations")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="inv_…")]
-
 
 @app.callback()
 def connect(
@@ -47,26 +41,6 @@ def connect(
 ) -> None:
     """Sees and steers a running runtime."""
     context.obj = admin
-
-
-def explained(command: Callable[P, T]) -> Callable[P, T]:
-    """Turns a CliError into lines on stderr and an exit code."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return command(*args, **kwargs)
-        except CliError as error:
-            show_error(str(error), error.hint)
-            raise typer.Exit(error.exit_code) from None
-
-    return run
-
-
-def call(context: typer.Context, method: str, request: Message[Any], response: type[Res]) -> Res:
-    """Calls the admin API that the context names."""
-    with AdminClient(context.obj) as client:
-        return client.call(method, request, response)
 
 
 @deployments.command("register")
@@ -109,15 +83,14 @@ def list_deployments(context: typer.Context, as_json_: Json = False) -> None:
 def list_invocations(
     context: typer.Context,
     service: Annotated[str, typer.Option(help="Full name of a service.")] = "",
-    status: Annotated[
-        str,
-        typer.Option(help="scheduled, queued, active, ready, running, backing-off, suspended, paused or completed."),
-    ] = "",
+    handler: Annotated[str, typer.Option(help="Name of a handler.")] = "",
+    key: Annotated[str | None, typer.Option(help="Key of an object or workflow.")] = None,
+    status: Annotated[str, typer.Option(help=f"{STATUSES}.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many, newest first.")] = 100,
     as_json_: Json = False,
 ) -> None:
     """Lists invocations, newest first."""
-    request = pb.ListInvocationsRequest(service=service, status=status, limit=limit)
+    request = pb.ListInvocationsRequest(service=service, status=status, limit=limit, handler=handler, key=key)
     answer = call(context, "ListInvocations", request, pb.ListInvocationsResponse)
     if as_json_:
         show_json([as_json(one) for one in answer.invocations])
@@ -177,27 +150,7 @@ def trace(context: typer.Context, id: Id, as_json_: Json = False) -> None:
     show_tree(_tree_span(one) for one in answer.spans)
 
 
-@invocations.command("resume")
-@explained
-def resume(context: typer.Context, id: Id, as_json_: Json = False) -> None:
-    """Starts a paused invocation again, or one that backs off at once."""
-    call(context, "ResumeInvocation", pb.ResumeInvocationRequest(id=id), pb.ResumeInvocationResponse)
-    _done(id, "resumed", as_json_)
-
-
-@invocations.command("kill")
-@explained
-def kill(context: typer.Context, id: Id, as_json_: Json = False) -> None:
-    """Ends an invocation with ABORTED, without running any of its code. What it sent one way goes on."""
-    call(context, "KillInvocation", pb.KillInvocationRequest(id=id), pb.KillInvocationResponse)
-    _done(id, "killed", as_json_)
-
-
-def _done(id: str, what: str, as_json_: bool) -> None:
-    if as_json_:
-        show_json({"id": id, "done": what})
-    else:
-        print(f"{what} {id}")
+steering.add_to(invocations)
 
 
 def _service_row(one: pb.Service) -> tuple[str, ...]:

@@ -92,6 +92,12 @@ def note(message: str) -> None:
     print(message, file=sys.stderr)
 
 
+def ask(question: str) -> bool:
+    """A question on stderr; whether the answer is yes. No answer, or nobody there to ask, is a no."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def time_text(ms: int) -> str:
     """A time in UTC."""
     return datetime.fromtimestamp(ms / 1_000, tz=UTC).isoformat(timespec="milliseconds")[:23] + "Z"
