@@ -41,12 +41,13 @@ HANDLERS: dict[tuple[str, str], tuple[Handler, bool]] = {
 
 @dataclass
 class Bench:
-    """One world and a clock. Needs that are not in memory are answered as by an empty store."""
+    """One world and a clock. Needs that are not in memory are answered from `stored`, or as by an empty store."""
 
     now_ms: int = 1_000
     world: World = field(default_factory=World)
     handlers: dict[tuple[str, str], tuple[Handler, bool]] = field(default_factory=lambda: dict(HANDLERS))
     count: int = 0
+    stored: dict[bytes, Hot] = field(default_factory=dict)
 
     def resolve(self, service: str, name: str, deployment_id: str | None) -> Target | None:
         found = self.handlers.get((service, name))
@@ -64,7 +65,10 @@ class Bench:
     def _absent(self, need: Need) -> None:
         match need:
             case NeedInvocation(invocation_id=invocation_id):
-                self.world.absent.add(invocation_id)
+                if invocation_id in self.stored:
+                    self.world.invocations[invocation_id] = self.stored.pop(invocation_id)
+                else:
+                    self.world.absent.add(invocation_id)
             case NeedPromises(key=key):
                 self.world.promises[key] = PromiseSet(Promises())
 

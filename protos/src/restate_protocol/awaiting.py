@@ -89,6 +89,18 @@ def _possible(tree: Awaiting, lookup: Lookup) -> tuple[bool, bool]:
             return all(succeeded), any(failed)
 
 
+def may_settle(tree: Awaiting, hopeful: Callable[[Leaf], bool]) -> bool:
+    """Whether the tree can be settled at all, if only the leaves that are `hopeful` ever are.
+
+    What needs all of its children needs each to be hopeful, though a failure of one might settle it sooner.
+    """
+    if not isinstance(tree, Group):
+        return hopeful(tree)
+    found = (may_settle(child, hopeful) for child in tree.children)
+    needs_all = tree.combinator in (Combinator.ALL_COMPLETED, Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED)
+    return all(found) if needs_all else any(found)
+
+
 def leaves(tree: Awaiting) -> list[Leaf]:
     """Every leaf of the tree, left to right."""
     if not isinstance(tree, Group):

@@ -12,11 +12,12 @@ from restate_protocol.contract.model import OnMaxAttempts, RetryPolicy
 from restate_protocol.gen.restate.protocol.v1 import session_pb
 from restate_protocol.status import StatusCode
 
+from . import cycles
 from .activation import activate
 from .completion import complete
 from .decision import AbortAttempt, ArmTimer, Forget, RecordAttempt, Report
 from .failures import failed_frame, failure_of
-from .records import Attempt, AttemptOutcome, Status, Timer, TimerKind
+from .records import LATEST_MS, Attempt, AttemptOutcome, Status, Timer, TimerKind
 from .retry import exhausted, next_delay_ms
 from .turn import Turn, is_settled
 from .world import Hot, Phase
@@ -36,6 +37,7 @@ def suspend(turn: Turn, hot: Hot, tree: aw.Awaiting) -> None:
     record.status = Status.SUSPENDED
     rest(turn, hot)
     turn.effect(Report("suspended", record.id))
+    cycles.break_all(turn, hot)
 
 
 def fail(turn: Turn, hot: Hot, frame: session_pb.Failed, outcome: AttemptOutcome = AttemptOutcome.FAILED) -> None:
@@ -114,7 +116,7 @@ def retry(turn: Turn, hot: Hot, epoch: int) -> None:
 
 def _delay_ms(frame: session_pb.Failed, policy: RetryPolicy, failures: int) -> int:
     if frame.has_field("retry_after_ms"):
-        return frame.retry_after_ms
+        return min(frame.retry_after_ms, LATEST_MS)
     return next_delay_ms(policy, failures)
 
 

@@ -15,12 +15,14 @@ from restate_protocol.errors import IdError
 from restate_protocol.immutable import immutable
 from restate_protocol.services import HandlerMode
 
+from . import cycles
 from .events import (
     Attach,
     AttemptEnded,
     AttemptFailed,
     AttemptLost,
     AttemptStalled,
+    AttemptSuspended,
     AwakeableCompleted,
     Cancel,
     CommandSaid,
@@ -71,14 +73,16 @@ def missing(world: World, event: Event) -> list[Need]:
             return _of_command(world, event)
         case Submit():
             return _invocations(world, [event.subject]) if event.derived else _NONE
-        case Attach() | TimerFired() | AwakeableCompleted() | SignalSent() | Pause() | Resume() | Purge() | Expire():
-            return _invocations(world, [event.subject])
         case TimerFired(timer=timer) if timer.kind is TimerKind.DEADLINE:
             return _invocations(world, [event.subject]) or _of_kill(world, event.subject)
+        case Attach() | TimerFired() | AwakeableCompleted() | SignalSent() | Pause() | Resume() | Purge() | Expire():
+            return _invocations(world, [event.subject])
         case Kill():
             return _invocations(world, [event.subject]) or _of_kill(world, event.subject)
         case Cancel() | Recover():
             return _invocations(world, [event.subject]) or _of_completion(world, event.subject)
+        case AttemptSuspended():
+            return _of_suspension(world, event)
         case AttemptEnded() | AttemptFailed() | AttemptLost() | AttemptStalled():
             return _of_completion(world, event.subject)
         case _:
@@ -103,6 +107,15 @@ def _of_completion(world: World, invocation_id: bytes) -> list[Need]:
         if following is not None:
             wanted.append(following)
     return _invocations(world, wanted) if wanted else _NONE
+
+
+def _of_suspension(world: World, event: AttemptSuspended) -> list[Need]:
+    """Whoever the invocation waits for, as far as a wait cycle can be seen there, and who hears of its end."""
+    hot = world.invocations.get(event.subject)
+    if hot is None or hot.record.epoch != event.epoch:
+        return _NONE
+    unknown, ending = cycles.needed(world, hot, event.tree)
+    return _invocations(world, unknown) or [need for one in ending for need in _of_completion(world, one)]
 
 
 def _of_kill(world: World, invocation_id: bytes) -> list[Need]:
