@@ -154,8 +154,14 @@ class SqliteStore(Store):
             "service": which.service,
             "status": None if which.status is None else which.status.value,
             "limit": which.limit,
+            "handler": which.handler,
+            "key": which.key,
         }
         return [rows.invocation(row) for row in await self._read(self._scan, _list_query(which), parameters)]
+
+    async def counts(self) -> dict[Status, int]:
+        found = await self._read(self._scan, "counts", ())
+        return {Status(status): count for status, count in found if count}
 
     async def expired(self, now_ms: int, limit: int) -> list[bytes]:
         return [invocation_id for (invocation_id,) in await self._read(self._scan, "expired", (now_ms, limit))]
