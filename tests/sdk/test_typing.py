@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal, assert_type
 
-from restate_sdk import Awakeable, DurableFuture, Selected, SendHandle, gather, select
+from restate_sdk import Awakeable, CallFuture, DurableFuture, Selected, SendHandle, gather, select
 
 from .gen.shop.v1.shop_pb import AddRequest, AddResponse, Address, PayRequest, PayResponse
 from .gen.shop.v1.shop_restate import (
@@ -44,7 +44,7 @@ async def runs(ctx: CheckoutContext) -> None:
 
 
 async def calls(ctx: CheckoutContext) -> None:
-    assert_type(CartClient(ctx).add(AddRequest()), DurableFuture[AddResponse])
+    assert_type(CartClient(ctx).add(AddRequest()), CallFuture[AddResponse])
     assert_type(await CartClient(ctx).add(AddRequest(), idempotency_key="k"), AddResponse)
     handle = await CheckoutClient(ctx).pay.send(PayRequest(), delay=timedelta(1))
     assert_type(handle, SendHandle[PayResponse])

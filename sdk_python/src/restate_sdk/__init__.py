@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from restate_protocol.errors import RestateError, TerminalError, TypedError
-    from restate_protocol.futures import DurableFuture
+    from restate_protocol.futures import CallFuture, DurableFuture
+    from restate_protocol.handles import InvocationHandle
     from restate_protocol.handles import InvocationHandle as SendHandle
     from restate_protocol.status import StatusCode
 
+    from .awakeables import Awakeable
     from .context import (
-        Awakeable,
         Context,
         ObjectContext,
         ObjectSharedContext,
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Awakeable",
+    "CallFuture",
     "Context",
     "DurableFuture",
     "DurableTimeout",
     "Endpoint",
     "EndpointError",
+    "InvocationHandle",
     "MisuseError",
     "ObjectContext",
     "ObjectSharedContext",
@@ -57,12 +60,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Awakeable": ".context",
+    "Awakeable": ".awakeables",
+    "CallFuture": "restate_protocol.futures",
     "Context": ".context",
     "DurableFuture": "restate_protocol.futures",
     "DurableTimeout": ".errors",
     "Endpoint": ".endpoint",
     "EndpointError": ".errors",
+    "InvocationHandle": "restate_protocol.handles",
     "MisuseError": ".errors",
     "ObjectContext": ".context",
     "ObjectSharedContext": ".context",

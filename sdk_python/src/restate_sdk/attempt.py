@@ -110,6 +110,10 @@ class Attempt:
         self._blocked_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
+    def due_ms(self, delay: timedelta) -> int:
+        """When a delay that begins now is over, in milliseconds since the epoch."""
+        return self.now_ms() + math.ceil(delay / timedelta(milliseconds=1))
+
     # Who may use it
 
     def check(self) -> None:

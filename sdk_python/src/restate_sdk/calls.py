@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from restate_protocol import codec
 from restate_protocol.callers import CallOptions
 from restate_protocol.errors import TerminalError
-from restate_protocol.journal import Headers, Result, Value
+from restate_protocol.journal import BYTES, JSON, Headers, Result, Value
 from restate_protocol.services import HandlerDescriptor, HandlerMode
 from restate_protocol.status import StatusCode
 
@@ -78,3 +78,34 @@ def read_attached(cls: type[Any] | None, result: Result) -> Any:
 def read_awakeable(cls: type[Any], result: Result) -> Any:
     """The value that an awakeable was resolved with."""
     return values.read(result, cls, "the value given to the awakeable")
+
+
+def read_signal(name: str, cls: type[Any], result: Result) -> Any:
+    """The value that a signal was given."""
+    return values.read(result, cls, f"the value given to signal {name!r}")
+
+
+def given_value(value: object, what: str) -> tuple[Value, type[Any] | None]:
+    """A value for somebody else as it is journaled, and its class where it is a message.
+
+    Raises:
+        TypeError: it cannot be journaled.
+    """
+    try:
+        written, _ = values.encode(value)
+    except values.Unwritable as error:
+        raise TypeError(f"the value of {what} cannot be journaled: {error}") from error
+    return written, None if written.type in (JSON, BYTES) else type(value)
+
+
+def check_signal_name(name: str) -> None:
+    """Whether handlers may use this name.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is empty or the runtime's own.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a signal has a name, such as 'approved', not {name!r}")
+    if not name or name.startswith("restate."):
+        raise ValueError(f"a signal's name is not empty and does not begin with 'restate.': {name!r}")

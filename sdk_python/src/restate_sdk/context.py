@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import random
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping
@@ -19,18 +18,17 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, TypeVarTuple, cast, overload
 
-from restate_protocol import codec, ids
-from restate_protocol.callers import CallOptions, ContextCaller
+from restate_protocol import ids
 from restate_protocol.futures import DurableFuture
 from restate_protocol.gen.restate.protocol.v1 import journal_pb
-from restate_protocol.handles import InvocationHandle
-from restate_protocol.journal import BYTES, JSON, Failure, Result, Value
-from restate_protocol.services import HandlerDescriptor, HandlerMode, ServiceDescriptor
-from restate_protocol.status import StatusCode
+from restate_protocol.journal import JSON, Result, Value
+from restate_protocol.services import HandlerDescriptor, ServiceDescriptor
 
 from . import calls, values
 from .attempt import Attempt
+from .awakeables import AwakeableOperations
 from .futures import CommandFuture
+from .invocations import InvocationOperations
 from .retry import RetryPolicy
 from .runs import NO_OPTIONS, RunFuture, RunOptions
 
@@ -65,19 +63,7 @@ class About:
     state_names: Callable[[], Mapping[int, str]]
 
 
-class Awakeable(CommandFuture[T]):
-    """A value that somebody outside gives, by its id. Await it for the value."""
-
-    __slots__ = ()
-
-    @property
-    def id(self) -> str:
-        """awk_…: whoever has it can resolve or reject the awakeable."""
-        assert isinstance(self._handle, int)
-        return self._attempt.machine.awakeable_id(self._handle)
-
-
-class Context(ContextCaller):
+class Context(InvocationOperations, AwakeableOperations):
     """The context of a plain service's handler, and the base of the others."""
 
     __slots__ = ("_about", "_attempt", "_log", "_random", "_request")
@@ -157,12 +143,9 @@ class Context(ContextCaller):
         if delay < timedelta():
             raise ValueError(f"a sleep cannot be negative: {delay.total_seconds():g} s")
         self._attempt.check()
-        handle = self._attempt.machine.sys_sleep(self._at(delay), name)
+        handle = self._attempt.machine.sys_sleep(self._attempt.due_ms(delay), name)
         self._attempt.wake()
         return CommandFuture(self._attempt, handle, _nothing, ())
-
-    def _at(self, delay: timedelta) -> int:
-        return self._about.now_ms() + math.ceil(delay / timedelta(milliseconds=1))
 
     # Steps
 
@@ -232,122 +215,6 @@ class Context(ContextCaller):
         future: RunFuture[Any] = RunFuture(attempt, name, (function, args), options)
         attempt.wake()
         return future
-
-    # Calls: the seam under generated clients
-
-    def _restate_call(self, handler: HandlerDescriptor[Any, Res], request: Any, options: CallOptions) -> Any:
-        attempt = self._attempt
-        attempt.check()
-        handle = attempt.machine.sys_call(
-            (handler.service, handler.name, handler.key_of(request)),
-            codec.encode(request),
-            workflow_run=handler.mode is HandlerMode.RUN,
-            idempotency_key=calls.idempotency_key(handler, request, options),
-            headers=calls.headers(options.headers),
-            message=handler.request,
-        )
-        attempt.wake()
-        return CommandFuture(attempt, handle, partial(calls.read_response, handler), handler.errors)
-
-    def _restate_send(self, handler: HandlerDescriptor[Any, Res], request: Any, options: CallOptions) -> Any:
-        attempt = self._attempt
-        attempt.check()
-        handle, callee = attempt.machine.sys_send(
-            (handler.service, handler.name, handler.key_of(request)),
-            codec.encode(request),
-            workflow_run=handler.mode is HandlerMode.RUN,
-            idempotency_key=calls.idempotency_key(handler, request, options),
-            headers=calls.headers(options.headers),
-            execute_at_ms=self._at(options.delay) if options.delay else 0,
-            message=handler.request,
-        )
-        attempt.wake()
-        sent = InvocationHandle(ids.invocation_id_text(callee), handler)
-        return CommandFuture(attempt, handle, lambda _: sent, ())
-
-    @overload
-    def attach(self, invocation: InvocationHandle[Res], /) -> DurableFuture[Res]: ...
-
-    @overload
-    def attach(self, invocation: str, /, returns: type[T]) -> DurableFuture[T]: ...
-
-    @overload
-    def attach(self, invocation: str, /) -> DurableFuture[bytes]: ...
-
-    def attach(
-        self, invocation: InvocationHandle[Any] | str, /, returns: type[Any] | None = None
-    ) -> DurableFuture[Any]:
-        """The result of an invocation that was started before. Journaled.
-
-        Args:
-            invocation: the handle of a send, or inv_….
-            returns: class of the response, where only the id is known. Default: its bytes.
-
-        Raises:
-            IdError: the text is not an invocation id.
-            TerminalError: when awaited: that invocation failed, or is not known.
-        """
-        text = invocation if isinstance(invocation, str) else invocation.invocation_id
-        target = ids.parse_invocation_id(text)
-        self._attempt.check()
-        handle = self._attempt.machine.sys_attach(target)
-        self._attempt.wake()
-        if isinstance(invocation, str):
-            return CommandFuture(self._attempt, handle, partial(calls.read_attached, returns))
-        return CommandFuture(
-            self._attempt, handle, partial(calls.read_response, invocation.handler), invocation.handler.errors
-        )
-
-    # Awakeables
-
-    def awakeable(self, type: type[T], /) -> Awakeable[T]:
-        """A value to come from outside: pass its `.id` to whoever will resolve it, then await it. Journaled.
-
-        Args:
-            type: class of the value: a message, bytes, or a type that JSON holds.
-        """
-        self._attempt.check()
-        handle = self._attempt.machine.sys_awakeable(values.tag_of(type))
-        self._attempt.wake()
-        return Awakeable(self._attempt, handle, partial(calls.read_awakeable, type))
-
-    def resolve_awakeable(self, awakeable_id: str, value: Any) -> None:
-        """Gives an awakeable of some invocation its value. Journaled.
-
-        Args:
-            awakeable_id: awk_….
-            value: a message, bytes, or what JSON can hold.
-
-        Raises:
-            IdError: it is not an awakeable's id.
-            TypeError: the value can be none of these.
-        """
-        ids.parse_awakeable_id(awakeable_id)
-        try:
-            written, _ = values.encode(value)
-        except values.Unwritable as error:
-            raise TypeError(f"the value of awakeable {awakeable_id} cannot be journaled: {error}") from error
-        message = None if written.type in (JSON, BYTES) else type(value)
-        self._complete_awakeable(awakeable_id, written, message)
-
-    def reject_awakeable(self, awakeable_id: str, message: str, *, code: StatusCode = StatusCode.UNKNOWN) -> None:
-        """Fails an awakeable of some invocation: who awaits it gets a TerminalError. Journaled.
-
-        Args:
-            awakeable_id: awk_….
-            message: what happened, for people.
-            code: the status code of the error.
-
-        Raises:
-            IdError: it is not an awakeable's id.
-        """
-        ids.parse_awakeable_id(awakeable_id)
-        self._complete_awakeable(awakeable_id, Failure(code, message), None)
-
-    def _complete_awakeable(self, awakeable_id: str, result: Result, message: type[Any] | None) -> None:
-        self._attempt.check()
-        self._attempt.machine.sys_complete_awakeable(awakeable_id, result, message)
-        self._attempt.wake()
 
 
 class KeyedContext(Context, Generic[K_co]):

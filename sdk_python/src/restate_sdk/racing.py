@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any, Generic, Literal, TypeVar, overload
@@ -293,7 +292,6 @@ def timeout(future: DurableFuture[T], after: timedelta) -> DurableFuture[T]:
     if attempt is None:
         return child
     attempt.check()
-    due_ms = attempt.now_ms() + math.ceil(after / timedelta(milliseconds=1))
-    timer = attempt.machine.sys_sleep(due_ms, "timeout")
+    timer = attempt.machine.sys_sleep(attempt.due_ms(after), "timeout")
     attempt.wake()
     return Timed(attempt, child, timer, after)

@@ -15,7 +15,7 @@ from restate_client.handles import BlockingSendHandle, SendHandle
 from restate_client.stub import Client, Method
 from restate_client.sync import BlockingConnection
 from restate_protocol.callers import Caller, ContextCaller
-from restate_protocol.futures import DurableFuture
+from restate_protocol.futures import CallFuture, DurableFuture
 from restate_protocol.handles import InvocationHandle
 from restate_protocol.services import HandlerDescriptor, HandlerMode
 
@@ -44,8 +44,8 @@ class AContext(ContextCaller):
 
 
 async def in_a_handler(ctx: AContext, tag: ContextCaller) -> None:
-    assert_type(QuizClient(ctx).ask(Question()), DurableFuture[Answer])
-    assert_type(QuizClient(tag).ask(Question()), DurableFuture[Answer])
+    assert_type(QuizClient(ctx).ask(Question()), CallFuture[Answer])
+    assert_type(QuizClient(tag).ask(Question()), CallFuture[Answer])
     assert_type(await QuizClient(ctx).ask(Question(), idempotency_key="1", headers={"x-a": "b"}), Answer)
     sent = QuizClient(ctx).ask.send(Question(), delay=timedelta(minutes=1))
     assert_type(sent, DurableFuture[InvocationHandle[Answer]])

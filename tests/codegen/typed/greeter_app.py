@@ -12,7 +12,7 @@ from golden_greeter_protobuf_py.greeter.v1.greeter_restate import (
     GreeterSharedContext,
 )
 from restate_client import Connection
-from restate_protocol.futures import DurableFuture
+from restate_protocol.futures import CallFuture
 
 
 class Greeter(GreeterHandlers):
@@ -21,7 +21,7 @@ class Greeter(GreeterHandlers):
         ctx.state.count.set(count)
         assert_type(count, int)
         assert_type(ctx.key, str)
-        assert_type(GreeterClient(ctx).count(CountRequest(name="x")), DurableFuture[CountResponse])
+        assert_type(GreeterClient(ctx).count(CountRequest(name="x")), CallFuture[CountResponse])
         ctx.state.count.set("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         _ = ctx.state.cuont  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
         return GreetResponse(message=f"{request.greeting} {ctx.key} for the {count}-th time.")

@@ -15,7 +15,7 @@ from restate_protocol.callers import BlockingCaller, Caller, CallOptions, Connec
 from restate_protocol.services import HandlerDescriptor
 
 if TYPE_CHECKING:
-    from restate_protocol.futures import DurableFuture
+    from restate_protocol.futures import CallFuture, DurableFuture
     from restate_protocol.handles import InvocationHandle
 
     from .handles import BlockingSendHandle, SendHandle
@@ -68,7 +68,7 @@ class Method(Generic[C_co, Req, Res]):
         *,
         idempotency_key: str | None = None,
         headers: Mapping[str, str | bytes] | None = None,
-    ) -> DurableFuture[Res]: ...
+    ) -> CallFuture[Res]: ...
 
     @overload
     def __call__(
@@ -103,8 +103,8 @@ class Method(Generic[C_co, Req, Res]):
     ) -> Any:
         """Calls the handler.
 
-        In a handler the call is journaled and the result is a DurableFuture. On a connection it is a coroutine, on
-        a blocking connection the response itself.
+        In a handler the call is journaled and the result is a durable future that has the `.invocation_id`. On a
+        connection it is a coroutine, on a blocking connection the response itself.
 
         Args:
             request: the request message.
