@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,33 @@ def test_python_in_the_documents_is_python() -> None:
     assert found
     for snippet in found:
         ast.parse(snippet.text, str(snippet), mode="exec", type_comments=False)
+
+
+def test_code_of_the_concepts_is_code_of_the_examples() -> None:
+    """So it is generated, type checked and run: each block is a piece of one file, as it stands there."""
+    sources = {
+        language: [_plain(text_of(path)) for path in files(suffix) if name_of(path).startswith("examples/")]
+        for language, suffix in (("python", ".py"), ("proto", ".proto"))
+    }
+    concepts = [one for one in snippets(*sources) if name_of(one.document).startswith("docs/concepts/")]
+    assert concepts
+    invented = [str(one) for one in concepts if not any(_shows(one, source) for source in sources[one.language])]
+    assert invented == []
+
+
+def _plain(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip("\n").splitlines()]
+
+
+def _shows(snippet: Snippet, source: list[str]) -> bool:
+    """Whether the block's lines follow one another in the source, at any indentation of the whole."""
+    block = _plain(snippet.text)
+    starts = [number for number, line in enumerate(source) if line.strip() == block[0].strip()]
+    return any(_dedented(source[number : number + len(block)]) == _dedented(block) for number in starts)
+
+
+def _dedented(lines: list[str]) -> list[str]:
+    return textwrap.dedent("\n".join(lines)).splitlines()
 
 
 # What exists is described

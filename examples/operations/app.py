@@ -1,0 +1,12 @@
+"""Every operation of the context, a file for each service."""
+
+import restate_sdk
+from accounts import Accounts
+from approvals import Approvals
+from orders import Orders
+from quotes import Quotes
+
+app = restate_sdk.Endpoint(Orders(), Quotes(), Accounts(), Approvals(), version_label="1")
+
+if __name__ == "__main__":
+    app.serve()
