@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from restate_protocol import awaiting as aw
+from restate_protocol import journal as j
 from restate_protocol.services import HandlerMode
+from restate_protocol.status import StatusCode
 from restate_runtime.core import decision as d
 from restate_runtime.core import events as ev
 
@@ -90,3 +93,19 @@ def test_what_is_not_completed_is_never_removed() -> None:
     bench = keeping(HandlerMode.SERVICE, 0, 0)
     invocation_id, _ = bench.submit()
     assert not expire(bench, invocation_id, 10**12)
+
+
+def test_who_waits_for_a_promise_of_a_removed_workflow_hears_that_it_never_comes() -> None:
+    bench = keeping(HandlerMode.RUN, 30, 30)
+    workflow = completed(bench, HandlerMode.RUN)
+    waiting, _ = bench.submit("t.Flow", "Tell", "k")
+    bench.say(waiting, j.GetPromise(1))
+    bench.do(ev.AttemptSuspended(waiting, 1, aw.OnCommand(1)))
+    bench.now_ms = 31_000
+    out = bench.do(ev.Expire(workflow))
+    assert only(d.ForgetState, out.effects) == [d.ForgetState("t.Flow", "k")]
+    assert [one.invocation.id for one in only(d.StartAttempt, out.effects)] == [waiting]
+    last = bench.journal(waiting)[-1]
+    assert isinstance(last, j.Completion)
+    assert isinstance(last.result, j.Failure)
+    assert last.result.code == StatusCode.NOT_FOUND

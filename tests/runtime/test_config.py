@@ -36,7 +36,7 @@ GOOD = [
     ("default_abort_timeout_ms", "1000", 1_000),
     ("default_retry_initial_interval_ms", "10", 10),
     ("default_retry_factor", "1.5", 1.5),
-    ("default_retry_max_interval_ms", "100", 100),
+    ("default_retry_max_interval_ms", "90000", 90_000),
     ("default_retry_max_attempts", "1", 1),
     ("default_retry_on_max_attempts", "kill", "kill"),
     ("default_journal_retention_ms", "0", 0),

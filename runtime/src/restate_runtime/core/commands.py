@@ -31,7 +31,7 @@ from .decision import (
 )
 from .failures import decode_result, encode_result
 from .lifecycle import cancel
-from .records import Status, Timer, TimerKind
+from .records import LATEST_MS, Status, Timer, TimerKind
 from .signals import complete_awakeable, name_problem, signal
 from .target import Target
 from .turn import Turn, key_of
@@ -55,7 +55,7 @@ def apply(turn: Turn, hot: Hot, entry: j.Entry, data: bytes) -> None:
             if entry.result is not None:
                 turn.effect(AckRun(hot.record.id, hot.record.epoch, number))
         case j.Sleep():
-            timer = Timer(entry.wake_at_ms, hot.record.id, number, TimerKind.SLEEP)
+            timer = Timer(min(entry.wake_at_ms, LATEST_MS), hot.record.id, number, TimerKind.SLEEP)
             turn.write(PutTimer(timer))
             turn.effect(ArmTimer(timer))
         case j.Call() | j.Send():
@@ -181,7 +181,7 @@ def _accept_child(turn: Turn, hot: Hot, entry: j.Call | j.Send, number: int) -> 
         payload=entry.payload,
         headers=entry.headers,
         idempotency_key=entry.idempotency_key or None,
-        execute_at_ms=(entry.execute_at_ms or None) if isinstance(entry, j.Send) else None,
+        execute_at_ms=(min(entry.execute_at_ms, LATEST_MS) or None) if isinstance(entry, j.Send) else None,
         parent_id=hot.record.id,
         parent_command=number,
         reply=isinstance(entry, j.Call),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from restate_protocol import journal as j
 from restate_protocol.services import HandlerMode
 
-from . import deadlines, retention
+from . import deadlines
 from .activation import activate, wake
 from .decision import AnswerResult, Forget, RemoveWaiters, Report
 from .failures import encode_result
@@ -30,7 +30,8 @@ def complete(turn: Turn, hot: Hot, result: j.Result) -> None:
     record.status = Status.COMPLETED
     record.result = encode_result(result)
     record.completed_ms = turn.now_ms
-    record.expires_ms = turn.now_ms + retention.first_ms(hot)
+    whole_ms = record.retention_ms if hot.target is None else hot.target.whole_ms(record.retention_ms)
+    record.expires_ms = turn.now_ms + whole_ms
     record.next_retry_ms = None
     record.awaiting = None
     hot.phase = Phase.IDLE

@@ -278,6 +278,14 @@ class Forget:
 
 
 @immutable
+class ForgetState:
+    """The state of a workflow was removed."""
+
+    service: str
+    key: str
+
+
+@immutable
 class Report:
     """Something operators and traces should hear of: attempt ended, invocation completed, paused, …
 
@@ -302,6 +310,7 @@ Effect: TypeAlias = (
     | AnswerDone
     | AnswerResult
     | Forget
+    | ForgetState
     | Report
 )
 

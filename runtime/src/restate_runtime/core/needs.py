@@ -75,8 +75,10 @@ def missing(world: World, event: Event) -> list[Need]:
             return _invocations(world, [event.subject]) if event.derived else _NONE
         case TimerFired(timer=timer) if timer.kind is TimerKind.DEADLINE:
             return _invocations(world, [event.subject]) or _of_kill(world, event.subject)
-        case Attach() | TimerFired() | AwakeableCompleted() | SignalSent() | Pause() | Resume() | Purge() | Expire():
+        case Attach() | TimerFired() | AwakeableCompleted() | SignalSent() | Pause() | Resume():
             return _invocations(world, [event.subject])
+        case Purge() | Expire():
+            return _invocations(world, [event.subject]) or _of_removal(world, event.subject)
         case Kill():
             return _invocations(world, [event.subject]) or _of_kill(world, event.subject)
         case Cancel() | Recover():
@@ -132,6 +134,18 @@ def _of_kill(world: World, invocation_id: bytes) -> list[Need]:
     for one in dying:
         needs += _invocations(world, _heir(world, one, ids_of_dying))
     return needs
+
+
+def _of_removal(world: World, invocation_id: bytes) -> list[Need]:
+    """Those who wait for the promises of a workflow that is removed."""
+    hot = world.invocations.get(invocation_id)
+    if hot is None or hot.record.mode is not HandlerMode.RUN:
+        return _NONE
+    key = key_of(hot.record)
+    held = world.promises.get(key)
+    if held is None:
+        return [NeedPromises(key)]
+    return _invocations(world, [one for waiting in held.promises.waiters.values() for one, _ in waiting])
 
 
 def _heir(world: World, hot: Hot, dying: set[bytes]) -> list[bytes]:

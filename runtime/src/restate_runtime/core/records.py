@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 
 from restate_protocol.services import HandlerMode
 
+#: The end of the year 9999, in milliseconds since the Unix epoch. What asks for a later time is due then: a handler
+#: that sleeps for ever is right, and a number that no store can keep would stop the runtime.
+LATEST_MS = 253_402_300_799_999
+
 
 class Status(enum.Enum):
     """Where an invocation stands, as stored. What is ACTIVE is shown as ready, running or backing-off."""

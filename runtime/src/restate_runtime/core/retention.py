@@ -6,18 +6,15 @@ where the journal goes earlier. Invariant: a journal never outlives its invocati
 
 from __future__ import annotations
 
+from restate_protocol import journal as j
 from restate_protocol.services import HandlerMode
+from restate_protocol.status import StatusCode
 
-from .decision import Forget, PurgeInvocation, PurgeJournal
+from .completion import complete_command
+from .decision import Forget, ForgetState, PurgeInvocation, PurgeJournal
 from .records import Status
 from .turn import Turn, key_of
 from .world import Hot
-
-
-def first_ms(hot: Hot) -> int:
-    """For how long all of a completed invocation is kept, journal included; in milliseconds."""
-    kept_ms = hot.record.retention_ms
-    return kept_ms if hot.target is None else min(kept_ms, hot.target.handler.journal_retention_ms)
 
 
 def expire(turn: Turn, hot: Hot) -> None:
@@ -41,6 +38,17 @@ def remove(turn: Turn, hot: Hot) -> None:
     record = hot.record
     hot.batch = turn.world.batch
     if record.mode is HandlerMode.RUN:
-        turn.world.promises.pop(key_of(record), None)
+        _remove_workflow(turn, *key_of(record))
     turn.write(PurgeInvocation(record.id))
     turn.effect(Forget(record.id))
+
+
+def _remove_workflow(turn: Turn, service: str, key: str) -> None:
+    """State and promises go. Who still waits for a promise hears that nobody will complete it."""
+    turn.world.states.pop((service, key), None)
+    turn.effect(ForgetState(service, key))
+    held = turn.world.promises.pop((service, key), None)
+    waiters = [] if held is None else [one for waiting in held.promises.waiters.values() for one in waiting]
+    message = f"the workflow {service}/{key} and its promises were removed: its retention is over, or it was purged"
+    for invocation_id, command in waiters:
+        complete_command(turn, invocation_id, command, j.Failure(StatusCode.NOT_FOUND, message))

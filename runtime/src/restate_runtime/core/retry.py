@@ -9,12 +9,11 @@ def next_delay_ms(policy: RetryPolicy, failures: int) -> int:
     """Milliseconds to wait after the given number of failed attempts in a row (1 or more)."""
     if failures < 1:
         raise ValueError("there is nothing to retry before the first failure")
-    delay = float(policy.initial_ms)
-    for _ in range(failures - 1):
-        delay *= policy.factor
-        if delay >= policy.max_ms:
-            return policy.max_ms
-    return min(int(delay), policy.max_ms)
+    try:
+        delay = policy.initial_ms * policy.factor ** (failures - 1)
+    except OverflowError:
+        return policy.max_ms
+    return policy.max_ms if delay >= policy.max_ms else int(delay)
 
 
 def exhausted(policy: RetryPolicy, failures: int) -> bool:

@@ -13,7 +13,7 @@ from .activation import wake
 from .attempts import progress, reject
 from .decision import ArmTimer, DeleteTimer, Forget, PutTimer
 from .events import RunTryFailed
-from .records import Status, Timer, TimerKind
+from .records import LATEST_MS, Status, Timer, TimerKind
 from .turn import Turn
 from .world import Hot, Phase, RunTries
 
@@ -28,10 +28,11 @@ def failed(turn: Turn, hot: Hot, event: RunTryFailed) -> None:
     before = _tries(hot, command)
     failures = 1 if before is None else before.failures + 1
     first_ms = event.first_try_at_ms if before is None else before.first_try_at_ms
-    turn.tell(hot, j.RunFailed(command, failures, event.failure, first_ms, event.retry_at_ms))
+    retry_at_ms = min(event.retry_at_ms, LATEST_MS)
+    turn.tell(hot, j.RunFailed(command, failures, event.failure, first_ms, retry_at_ms))
     progress(turn, hot)
     if event.durable_timer:
-        _time(turn, hot, command, event.retry_at_ms)
+        _time(turn, hot, command, retry_at_ms)
 
 
 def due(turn: Turn, hot: Hot | None, timer: Timer) -> None:

@@ -39,6 +39,10 @@ class Target:
             return self.handler.idempotency_retention_ms
         return self.handler.journal_retention_ms
 
+    def whole_ms(self, retention_ms: int) -> int:
+        """How long the journal is kept of an invocation that is kept that long itself."""
+        return min(retention_ms, self.handler.journal_retention_ms)
+
 
 # (service, handler, deployment id or None for the newest) -> the target, None where nobody serves it.
 Resolve: TypeAlias = Callable[[str, str, str | None], Target | None]

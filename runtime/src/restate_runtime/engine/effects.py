@@ -20,6 +20,7 @@ from ..core.decision import (
     DisarmTimer,
     Effect,
     Forget,
+    ForgetState,
     NotifyAttempt,
     Report,
     StartAttempt,
@@ -79,6 +80,8 @@ class Effects:
                 self._report(effect)
             case ArmTimer(timer=timer):
                 self._timers.arm(timer)
+            case ForgetState(service=service, key=key):
+                self._states.drop((service, key))
             case DisarmTimer(timer=timer):
                 self._timers.disarm(timer)
             case AbortAttempt(invocation_id=invocation_id, epoch=epoch, reason=reason):

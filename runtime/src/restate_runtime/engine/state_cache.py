@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from ..core.decision import ClearState, PurgeInvocation, PutState, Write
+from ..core.decision import ClearState, PutState, Write
 from ..core.world import Key
 
 DEFAULT_KEYS_MAX = 10_000
@@ -44,8 +44,10 @@ class StateCache:
                 state = self._states.get((write.service, write.key))
                 if state is not None:
                     state.clear()
-            elif isinstance(write, PurgeInvocation):
-                self._states.clear()  # a purged workflow loses its state; which one, the write does not say
+
+    def drop(self, key: Key) -> None:
+        """All state of the key was removed with its workflow."""
+        self._states.pop(key, None)
 
     def _put(self, write: PutState) -> None:
         state = self._states.get((write.service, write.key))
