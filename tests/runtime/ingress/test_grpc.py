@@ -14,6 +14,7 @@ from restate_protocol.ids import invocation_id_text
 from restate_protocol.journal import Failure
 from restate_protocol.status import StatusCode
 from restate_runtime.ingress.admission import Admission, Limits
+from restate_runtime.ingress.answers import Answers
 from restate_runtime.ingress.errors import PortInUse
 from restate_runtime.ingress.grpc import Calls, GrpcIngress
 from restate_runtime.ingress.waiting import Waiting
@@ -186,7 +187,7 @@ async def test_a_caller_that_cancels_is_released(client: Client, engine: Any) ->
 
 
 async def test_a_deadline_that_has_passed_submits_nothing(routes: Any, engine: Any) -> None:
-    calls = Calls(Admission(routes, Limits()), engine, Waiting())
+    calls = Calls(Admission(routes, Limits()), engine, Waiting(), Answers())
     handler: Any = calls.service(Details(SAY))
     context = LateContext()
     with pytest.raises(grpc.aio.AbortError):

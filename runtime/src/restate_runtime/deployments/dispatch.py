@@ -106,6 +106,16 @@ class Dispatcher:
         """Whether an endpoint has the attempt."""
         return invocation_id in self._placed
 
+    @property
+    def running(self) -> int:
+        """How many attempts endpoints have."""
+        return len(self._placed)
+
+    def waiting(self) -> dict[str, int]:
+        """How many attempts wait for a session with credit, by deployment."""
+        found = {one: sum(name in self._waiting for name in ready) for one, ready in self._ready.items() if ready}
+        return {deployment_id: count for deployment_id, count in found.items() if count}
+
     # From sessions
 
     def opened(self, session: Session) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Coroutine
+from time import perf_counter
 from typing import Any
 
 from restate_protocol import ids
@@ -33,6 +34,7 @@ from ..core.world import Key, Phase, World
 from ..deployments.dispatch import Dispatcher
 from ..store.base import Store, StoreError
 from .api import Accepted, Submission
+from .commit_times import CommitTimes
 from .effects import Effects
 from .loading import Loader
 from .requests import Requests
@@ -69,6 +71,7 @@ class Engine(Verbs):
         sweep_times: SweepTimes = DEFAULT_SWEEP_TIMES,
     ) -> None:
         self.world = World()
+        self.commit_times = CommitTimes()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._store = store
         self._resolve = resolve
@@ -205,11 +208,13 @@ class Engine(Verbs):
             self.world.batch += 1
             if out.writes:
                 self._in_flight = out.writes
+                asked = perf_counter()
                 try:
                     await self._store.commit(out.writes)
                 except StoreError as error:
                     self._fail(error)
                     return
+                self.commit_times.note(perf_counter() - asked)
                 self._states.apply(out.writes)
                 self._in_flight = []
             for effect in out.effects:

@@ -20,6 +20,7 @@ from restate_protocol.status import StatusCode
 
 from ..engine.api import Accepted, EngineApi
 from .admission import ACCEPTED, INVOCATION_ID, PREVIOUSLY_ACCEPTED, STATUS, Admission, Door
+from .answers import Answers
 from .control import Control, ControlMethod
 from .errors import INGRESS, SOURCE, Answer, Failed, ListenError, Refused, answer_of
 from .health import Health
@@ -51,7 +52,8 @@ class GrpcIngress:
     def __init__(self, admission: Admission, engine: EngineApi, waiting: Waiting) -> None:
         self._admission = admission
         self._health = Health(admission.routes)
-        self._calls = Calls(admission, engine, waiting)
+        self.answers = Answers()
+        self._calls = Calls(admission, engine, waiting, self.answers)
         self._server: grpc.aio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -67,7 +69,7 @@ class GrpcIngress:
         reflection = Reflection(self._admission.routes).handler()
         server.add_generic_rpc_handlers((self._calls, reflection))
         add_HealthServicer_to_server(self._health.servicer, server)
-        server.add_generic_rpc_handlers((Unknown(self._admission),))
+        server.add_generic_rpc_handlers((Unknown(self.answers),))
         address = address_text(host, port)
         try:
             bound = server.add_insecure_port(address)
@@ -99,12 +101,13 @@ class GrpcIngress:
 class Calls(grpc.GenericRpcHandler):
     """Calls of handlers, and of restate.ingress.v1.Ingress."""
 
-    def __init__(self, admission: Admission, engine: EngineApi, waiting: Waiting) -> None:
+    def __init__(self, admission: Admission, engine: EngineApi, waiting: Waiting, answers: Answers) -> None:
         self._admission = admission
         self._engine = engine
         self._waiting = waiting
+        self._answers = answers
         self._control = {
-            path: _unary(_control_behaviour(method))
+            path: _unary(_control_behaviour(method, answers))
             for path, method in Control(engine, waiting, admission.routes).methods().items()
         }
         self._methods: dict[str, MethodHandler] = dict(self._control)
@@ -118,7 +121,7 @@ class Calls(grpc.GenericRpcHandler):
         try:
             door = self._admission.door(path)
         except Refused as error:
-            return _refusal(error)
+            return _refusal(error, self._answers)
         handler = self._methods[path] = _unary(self._behaviour(door))
         return handler
 
@@ -127,6 +130,7 @@ class Calls(grpc.GenericRpcHandler):
 
     def _behaviour(self, door: Door) -> Callable[[bytes, Context], Awaitable[bytes]]:
         order, submit, payload = self._admission.order, self._engine.submit, self._waiting.payload
+        answers = self._answers
 
         async def call(request: bytes, context: Context) -> bytes:
             try:
@@ -134,10 +138,12 @@ class Calls(grpc.GenericRpcHandler):
                 wanted = order(door, request, context.invocation_metadata() or ())
                 accepted = await submit(wanted.submission, wait=wanted.wait)
                 await _tell_accepted(context, accepted)
-                return await payload(accepted)
+                data = await payload(accepted)
+                answers.ok += 1
+                return data
             except Exception as error:
                 problem = error
-            return await _fail(context, problem)
+            return await _fail(context, problem, answers)
 
         return call
 
@@ -145,12 +151,13 @@ class Calls(grpc.GenericRpcHandler):
 class Unknown(grpc.GenericRpcHandler):
     """Knows every path and refuses it: what is asked of our own packages but is not there."""
 
-    def __init__(self, admission: Admission) -> None:
-        self._admission = admission
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> MethodHandler:
         service, _, name = handler_call_details.method[1:].partition("/")
-        return _refusal(Refused(StatusCode.UNIMPLEMENTED, f"this runtime has no method {name} of {service}"))
+        error = Refused(StatusCode.UNIMPLEMENTED, f"this runtime has no method {name} of {service}")
+        return _refusal(error, self._answers)
 
 
 def _unary(behaviour: Callable[[bytes, Context], Awaitable[bytes]]) -> MethodHandler:
@@ -158,24 +165,26 @@ def _unary(behaviour: Callable[[bytes, Context], Awaitable[bytes]]) -> MethodHan
     return grpc.unary_unary_rpc_method_handler(anything)
 
 
-def _refusal(error: Refused) -> MethodHandler:
+def _refusal(error: Refused, answers: Answers) -> MethodHandler:
     """Ends any kind of call at once, whatever it streams."""
 
     async def refuse(_requests: AsyncIterable[bytes], context: Context) -> None:
-        await _abort(context, answer_of(error))
+        await _abort(context, answer_of(error), answers)
 
     anything: Any = refuse
     return grpc.stream_stream_rpc_method_handler(anything)
 
 
-def _control_behaviour(method: ControlMethod) -> Callable[[bytes, Context], Awaitable[bytes]]:
+def _control_behaviour(method: ControlMethod, answers: Answers) -> Callable[[bytes, Context], Awaitable[bytes]]:
     async def call(request: bytes, context: Context) -> bytes:
         try:
             message = _decoded(method, request)
-            return (await method.call(message)).to_binary()
+            data = (await method.call(message)).to_binary()
+            answers.ok += 1
+            return data
         except Exception as error:
             problem = error
-        return await _fail(context, problem)
+        return await _fail(context, problem, answers)
 
     return call
 
@@ -208,14 +217,15 @@ async def _tell_accepted(context: Context, accepted: Accepted) -> None:
         raise
 
 
-async def _fail(context: Context, error: Exception) -> NoReturn:
+async def _fail(context: Context, error: Exception, answers: Answers) -> NoReturn:
     if not isinstance(error, Refused | Failed | TerminalError):
         _log.error("the gRPC ingress failed", exc_info=error)
         error = Refused(StatusCode.INTERNAL, f"the runtime failed ({type(error).__name__}); its log says more")
-    await _abort(context, answer_of(error))
+    await _abort(context, answer_of(error), answers)
 
 
-async def _abort(context: Context, answer: Answer) -> NoReturn:
+async def _abort(context: Context, answer: Answer, answers: Answers) -> NoReturn:
+    answers.note(answer)
     trailing: list[tuple[str, str | bytes]] = [(SOURCE, answer.source)]
     if answer.details:
         details = [one.as_any() for one in answer.details]

@@ -22,6 +22,7 @@ from ..deployments.schema import InvalidMessage, Schema
 from ..engine.api import Accepted, EngineApi
 from . import connect
 from .admission import ACCEPTED, INVOCATION_ID, PREVIOUSLY_ACCEPTED, STATUS, Admission, Door, Order
+from .answers import Answers
 from .connect import JSON_TYPE, PROTO_TYPE, Headers, HttpProblem, Reply
 from .control import Control, ControlMethod
 from .errors import Failed, Refused, answer_of
@@ -54,6 +55,7 @@ class HttpIngress:
 
     def __init__(self, admission: Admission, engine: EngineApi, waiting: Waiting) -> None:
         self.app = HttpApp(admission, engine, waiting)
+        self.answers = self.app.answers
         self._server = HttpServer(self.app, "the HTTP ingress")
 
     async def start(self, host: str, port: int) -> int:
@@ -90,6 +92,7 @@ class HttpApp:
     """The ASGI app, for any server."""
 
     def __init__(self, admission: Admission, engine: EngineApi, waiting: Waiting) -> None:
+        self.answers = Answers()
         self._admission = admission
         self._engine = engine
         self._waiting = waiting
@@ -111,7 +114,7 @@ class HttpApp:
         except _Gone:
             return
         except Exception as error:
-            reply = _error(error, caller)
+            reply = _error(error, caller, self.answers)
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         await send({"type": "http.response.body", "body": reply.body})
 
@@ -128,9 +131,12 @@ class HttpApp:
         length = self._read_headers(scope["headers"], caller)
         body = await self._body(caller, length)
         if door is not None:
-            return await self._call(door, body, caller)
-        assert control is not None
-        return await _with_timeout(caller, _while_connected(_control(control, body, caller), caller.receive))
+            reply = await self._call(door, body, caller)
+        else:
+            assert control is not None
+            reply = await _with_timeout(caller, _while_connected(_control(control, body, caller), caller.receive))
+        self.answers.ok += 1
+        return reply
 
     def _health(self, method: str) -> Reply:
         if method not in ("GET", "HEAD"):
@@ -327,10 +333,13 @@ def _accepted_headers(accepted: Accepted) -> Headers:
     ]
 
 
-def _error(error: Exception, caller: _Caller) -> Reply:
+def _error(error: Exception, caller: _Caller, answers: Answers) -> Reply:
     if isinstance(error, HttpProblem):
+        answers.note(error.answer)
         return connect.error_reply(error.answer, error.headers, None, error.status)
     if not isinstance(error, Refused | Failed | TerminalError):
         _log.error("the HTTP ingress failed", exc_info=error)
         error = Refused(StatusCode.INTERNAL, f"the runtime failed ({type(error).__name__}); its log says more")
-    return connect.error_reply(answer_of(error), caller.headers, caller.schema)
+    answer = answer_of(error)
+    answers.note(answer)
+    return connect.error_reply(answer, caller.headers, caller.schema)
