@@ -5,7 +5,7 @@ import os
 import sys
 
 import restate_client
-from gen.operations.v1.operations_pb import CheckRequest, DepositRequest, PlaceRequest, QuotesRequest
+from gen.operations.v1.operations_pb import Bid, CheckRequest, DepositRequest, PlaceRequest, QuotesRequest
 from gen.operations.v1.operations_restate import AccountsClient, OrdersClient, QuotesClient, RefusedError
 
 INGRESS = os.environ.get("RESTATE_INGRESS", "localhost:8080")
@@ -23,6 +23,8 @@ async def main(what: str, *arguments: str) -> None:
             case "quote", *suppliers:
                 request = QuotesRequest(suppliers=suppliers, limit_ms=10_000)
                 print((await QuotesClient(restate).fastest(request)).supplier)
+            case "bid", auction, bidder, amount:
+                await restate.signal(auction, "bid", Bid(bidder=bidder, amount=int(amount)))
             case "check", thing:
                 try:
                     print((await orders.check(CheckRequest(id=thing, what=thing))).verdict)

@@ -44,6 +44,25 @@ def test_every_operation_gives_what_it_says(example: Example) -> None:
     assert example.client("check", "nothing") == ["NOT_FOUND: nobody knows nothing"]
 
 
+def test_an_auction_takes_bids_and_is_called_off_although_both_died_in_its_middle(example: Example) -> None:
+    runtime, endpoint = example.start()
+    auctions = "operations.v1.Auctions"
+    auction = example.send(f"{auctions}/Hold", {"lot": "a vase", "openMs": 600_000})
+    assert example.client("bid", auction, "ada", "5") == []
+    example.until_journaled(auction, "sleep", "signal")
+    runtime.kill()
+    endpoint.kill()
+    example.start_endpoint()
+    example.start_runtime()
+
+    bid = {"auction": auction, "bid": {"bidder": "grace", "amount": 7}}
+    assert example.curl(f"{auctions}/PlaceBid", bid) == {}
+    assert example.curl(f"{auctions}/CallOff", {"auction": auction}) == {"ended": "CANCELLED: cancelled"}
+    assert example.effects() == ["called off: a vase grace"]
+
+    assert example.curl(f"{auctions}/Hold", {"lot": "a lamp", "openMs": 1}) == {}, "nobody bid in time"
+
+
 def test_a_decision_reaches_its_workflow_although_both_died_before_it(example: Example) -> None:
     runtime, endpoint = example.start()
     approval = example.send("operations.v1.Approvals/Run", {"id": "a-1", "what": "a trip"})
