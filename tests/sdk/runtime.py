@@ -8,12 +8,14 @@ may go on. What calls, timers and promises give is the test's to say: by `answer
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from restate_protocol import awaiting, codec, frames, journal
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_protocol.journal import Completion, Failure, Result, RunDue, RunFailed, Signal, Value
+from restate_protocol.journal import Cancelled, Completion, Failure, Result, RunDue, RunFailed, Signal, Value
+from restate_protocol.status import StatusCode
 from restate_sdk import Endpoint
 from restate_sdk.stub import Handlers
 
@@ -45,6 +47,7 @@ class Invocation:
         self.held_failures: list[RunFailed] = []
         self.durable_waits: list[int] = []  # milliseconds, of runs that the runtime was asked to time
         self._asleep: awaiting.Group | None = None
+        self._cancelled = False  # since the attempt began
         self.changed = asyncio.Condition()
 
     # What the test sees
@@ -90,6 +93,7 @@ class Invocation:
         frame.epoch = self.epoch
         frame.entries = self.entries
         frame.journal_length = len(self.entries)
+        self._cancelled = False
         self._asleep = None
         await self._runtime.send(frame)
 
@@ -100,8 +104,14 @@ class Invocation:
     async def complete(self, command: int, result: Result) -> None:
         await self._notify(Completion(command, result))
 
-    async def signal(self, awakeable: int, result: Result) -> None:
-        await self._notify(Signal(awakeable, result))
+    async def signal(self, target: int | str, result: Result) -> None:
+        """Gives an awakeable, by its number, or a named signal its result."""
+        await self._notify(Signal(target, result))
+
+    async def cancel(self, message: str = "enough") -> None:
+        """Somebody wants the invocation to end."""
+        self._cancelled = True
+        await self._notify(Cancelled(StatusCode.CANCELLED, message))
 
     async def release_acks(self) -> None:
         self.hold_acks = False
@@ -117,19 +127,26 @@ class Invocation:
         await self._wake_up()
 
     async def _wake_up(self) -> None:
-        if self._asleep is not None and awaiting.settled(self._asleep, self._lookup):
+        if self._asleep is not None and (self._cancelled or awaiting.settled(self._asleep, self._lookup)):
             await self.start()
 
     def _lookup(self, leaf: awaiting.Leaf) -> Result | None:
         for number, command in enumerate(self.commands):
             if isinstance(command, journal.Run) and leaf == awaiting.OnCommand(number) and command.result is not None:
                 return command.result
+        arrived: Counter[str] = Counter()
         for one in self.notifications:
             if isinstance(one, Completion) and leaf == awaiting.OnCommand(one.command):
                 return one.result
-            if isinstance(one, Signal) and leaf == awaiting.OnAwakeable(int(one.target)):
+            if isinstance(one, Signal) and leaf == self._leaf(one.target, arrived):
                 return one.result
         return None
+
+    def _leaf(self, target: int | str, arrived: Counter[str]) -> awaiting.Leaf:
+        if isinstance(target, int):
+            return awaiting.OnAwakeable(target)
+        arrived[target] += 1
+        return awaiting.OnSignal(target, arrived[target])
 
     # What the endpoint says
 

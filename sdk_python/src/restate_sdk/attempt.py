@@ -62,6 +62,7 @@ class Attempt:
         "_executing",
         "_in_run",
         "_inactivity",
+        "_interrupted",
         "_new_runs",
         "_open_runs",
         "_retrying",
@@ -102,6 +103,7 @@ class Attempt:
         self._inactivity = inactivity_ms / 1000
         self._executing = 0
         self._in_run: int | None = None
+        self._interrupted = False
         self._new_runs: list[PendingRun] = []
         self._open_runs: dict[int, PendingRun] = {}
         self._retrying = 0
@@ -194,6 +196,7 @@ class Attempt:
         if self._blocked:
             self._look_again()
         elif self._in_run is not None and self.machine.cancellation_waits and self.machine.interrupts(self._in_run):
+            self._interrupted = True
             self.stop_runs((self._in_run,))
 
     def _look_again(self) -> None:
@@ -262,6 +265,14 @@ class Attempt:
     def leave_run(self) -> None:
         """It ended."""
         self._in_run = None
+        if self._interrupted:
+            self._forget_interruption()
+
+    def _forget_interruption(self) -> None:
+        """The function ended, whatever it did about its cancellation: the handler itself was not cancelled."""
+        self._interrupted = False
+        while self.task is not None and self.task.cancelling():
+            self.task.uncancel()
 
     def run_ended(self, handle: int, result: Result, duration_ms: int | None) -> None:
         """A run's function ended with a result, which is proposed to the runtime."""

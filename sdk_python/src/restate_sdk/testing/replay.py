@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from restate_protocol import awaiting, journal
+from restate_protocol import awaiting, ids, journal
 from restate_protocol.frames import EndpointFrame
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.journal import Result
@@ -57,6 +57,7 @@ async def replay(
     key: str | None = None,
     state: Mapping[int, bytes] | None = None,
     random_seed: int = 0,
+    invocation_id: str | None = None,
 ) -> Replayed:
     """Replays a journal.
 
@@ -67,8 +68,10 @@ async def replay(
         key: the object's or workflow's key, canonical.
         state: the state at the end of the journal, by field number.
         random_seed: the invocation's seed.
+        invocation_id: inv_…; the ids of its calls and awakeables follow from it. Needed where the handler calls.
 
     Raises:
+        IdError: it is not an invocation id.
         ValueError: the handlers have no such handler.
         FrameError: the entries are no journal.
     """
@@ -81,7 +84,7 @@ async def replay(
         service=service,
         handler=name,
         key=key,
-        invocation_id=bytes(16),
+        invocation_id=bytes(16) if invocation_id is None else ids.parse_invocation_id(invocation_id),
         epoch=1,
         entries=list(entries),
         journal_length=len(entries),
