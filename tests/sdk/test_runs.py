@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import pickle
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from restate_protocol import journal as j
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_sdk import RetryableError, RetryPolicy, StatusCode, TerminalError, gather
@@ -37,6 +41,18 @@ def text(invocation: Invocation) -> str:
     response = invocation.result(PayResponse)
     assert isinstance(response, PayResponse)
     return response.text
+
+
+class Pickled:
+    """A serde for whatever Python has."""
+
+    tag = "application/x-pickle"
+
+    def dumps(self, value: Any, /) -> bytes:
+        return pickle.dumps(value)
+
+    def loads(self, data: bytes, /) -> Any:
+        return pickle.loads(data)
 
 
 async def address(street: str) -> Address:
@@ -77,6 +93,43 @@ async def test_a_result_is_the_same_now_and_on_replay(function: Any, args: tuple
         found = await ctx.run("step", function, *args)
         assert type(found) is type(expected)
         return found == expected
+
+    assert text(await pay(body)) == "True"
+
+
+@dataclass
+class Seat:
+    row: int
+    free: bool = True
+
+
+class Ticket(BaseModel):
+    seat: Seat
+    price: Decimal
+
+
+def two_seats() -> list[Seat]:
+    return [Seat(1), Seat(2, free=False)]
+
+
+async def a_ticket() -> Ticket | None:
+    return Ticket(seat=Seat(1), price=Decimal("1.50"))
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "expected"),
+    [
+        (two_seats, {}, [Seat(1), Seat(2, free=False)]),
+        (a_ticket, {}, Ticket(seat=Seat(1), price=Decimal("1.50"))),
+        (lambda: (1, Seat(2)), {"returns": tuple[int, Seat]}, (1, Seat(2))),
+        (lambda: Seat(2), {"serde": Pickled()}, Seat(2)),
+        (lambda: (1, {2: None}), {"serde": Pickled()}, (1, {2: None})),
+    ],
+)
+async def test_typed_results_come_back_as_their_types(function: Any, options: dict[str, Any], expected: Any) -> None:
+    async def body(ctx: CheckoutContext) -> object:
+        found = await ctx.run("step", function, **options)
+        return found == expected and type(found) is type(expected)
 
     assert text(await pay(body)) == "True"
 
@@ -349,21 +402,33 @@ class TestFailures:
         assert failure.code == StatusCode.RESOURCE_EXHAUSTED
         assert "202 bytes, and a value may have 100" in failure.message
 
-    async def test_a_recorded_result_of_another_kind_is_a_mismatch(self) -> None:
+    @pytest.mark.parametrize(
+        ("recorded", "function", "options", "says"),
+        [
+            (j.Value(b"1", j.JSON), address, {}, ("application/json", "shop.v1.Address")),
+            (j.Value(b"1", j.JSON), two_seats, {}, ("application/json, '1'", "holds a int in place of a list")),
+            (j.Value(b'{"row": 1}', j.JSON), a_ticket, {}, ('{"row": 1}', "it is none of the types")),
+            (j.Value(b"1", j.JSON), address, {"serde": Pickled()}, ("application/json", "application/x-pickle")),
+            (j.Value(b"?", Pickled.tag), address, {"serde": Pickled()}, ("application/x-pickle, 1 bytes", "cannot be")),
+            (j.Value(b"?", Pickled.tag), address, {}, ("application/x-pickle", "shop.v1.Address")),
+            (j.Value(b"?", "x.Y"), lambda: 1, {}, ("x.Y", "nothing that says how to read it")),
+        ],
+    )
+    async def test_a_recorded_result_that_cannot_be_read_any_more_is_a_mismatch(
+        self, recorded: j.Value, function: Any, options: dict[str, Any], says: tuple[str, str]
+    ) -> None:
         async def body(ctx: CheckoutContext) -> None:
-            await ctx.run("step", address, "x")
+            await ctx.run("step", function, "x", **options)
 
         async with FakeRuntime(Checkout(body)) as runtime:
-            one = await runtime.invoke(PAY, PayRequest())
-            await one.ended()
-            one.output = None
-            recorded = [one.entries[0], j.encode(j.Run("step")), j.encode(j.Completion(1, j.Value(b"1", j.JSON)))]
-            await one.start(recorded)
+            one = await runtime.invoke(PAY, PayRequest(), first=False)
+            await one.start([one.entries[0], j.encode(j.Run("step")), j.encode(j.Completion(1, recorded))])
             await one.ended()
         (failed,) = one.failures
         assert failed.behavior == pb.Failed.Behavior.PAUSE
         assert failed.failure is not None
-        assert "recorded application/json, now shop.v1.Address" in failed.failure.message
+        for part in says:
+            assert part in failed.failure.message
 
 
 class TestArguments:
@@ -380,6 +445,12 @@ class TestArguments:
                 run("step", address, timeout=5)
             with pytest.raises(ValueError, match="must be longer than nothing, not 0 s"):
                 run("step", address, timeout=timedelta())
+            with pytest.raises(TypeError, match="takes returns= or serde=, not both"):
+                run("step", address, returns=int, serde=Pickled())
+            with pytest.raises(TypeError, match="the serde of run 'step' needs a tag, dumps and loads"):
+                run("step", address, serde=pickle)
+            with pytest.raises(TypeError, match="the retry of run 'step' is a RetryPolicy, not 3"):
+                run("step", address, retry=3)
             return "refused"
 
         assert text(await pay(body)) == "refused"

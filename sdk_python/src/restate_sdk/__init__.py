@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .gathering import gather
     from .racing import Selected, as_completed, first_success, race, select, timeout
     from .retry import RetryPolicy
+    from .serde import Serde
 
 __all__ = [
     "Awakeable",
@@ -46,6 +47,7 @@ __all__ = [
     "RunningEndpoint",
     "Selected",
     "SendHandle",
+    "Serde",
     "StatusCode",
     "TerminalError",
     "TypedError",
@@ -78,6 +80,7 @@ _MODULES = {
     "RunningEndpoint": ".endpoint",
     "Selected": ".racing",
     "SendHandle": "restate_protocol.handles",
+    "Serde": ".serde",
     "StatusCode": "restate_protocol.status",
     "TerminalError": "restate_protocol.errors",
     "TypedError": "restate_protocol.errors",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from restate_protocol import ids
 from restate_protocol.futures import DurableFuture
@@ -13,6 +13,7 @@ from restate_protocol.status import StatusCode
 from . import calls, values
 from .attempt import Attempt
 from .futures import CommandFuture
+from .serde import Serde, checked
 
 T = TypeVar("T")
 
@@ -36,30 +37,42 @@ class AwakeableOperations:
 
     _attempt: Attempt
 
-    def awakeable(self, type: type[T], /) -> Awakeable[T]:
+    @overload
+    def awakeable(self, type: type[T], /) -> Awakeable[T]: ...
+
+    @overload
+    def awakeable(self, /, *, serde: Serde[T]) -> Awakeable[T]: ...
+
+    def awakeable(self, type: Any = None, /, *, serde: Serde[Any] | None = None) -> Awakeable[Any]:
         """A value to come from outside: pass its `.id` to whoever will resolve it, then await it. Journaled.
 
         Args:
-            type: class of the value: a message, bytes, or a type that JSON holds.
-        """
-        self._attempt.check()
-        handle = self._attempt.machine.sys_awakeable(values.tag_of(type))
-        self._attempt.wake()
-        return Awakeable(self._attempt, handle, partial(calls.read_awakeable, type))
+            type: type of the value: any that the result of a run may have.
+            serde: reads the value instead.
 
-    def resolve_awakeable(self, awakeable_id: str, value: Any) -> None:
+        Raises:
+            TypeError: the serde is none.
+        """
+        tag = values.tag_of(type) if serde is None else checked(serde, "an awakeable").tag
+        self._attempt.check()
+        handle = self._attempt.machine.sys_awakeable(tag)
+        self._attempt.wake()
+        return Awakeable(self._attempt, handle, partial(calls.read_given, "the awakeable", type, serde))
+
+    def resolve_awakeable(self, awakeable_id: str, value: Any, *, serde: Serde[Any] | None = None) -> None:
         """Gives an awakeable of some invocation its value. Journaled.
 
         Args:
             awakeable_id: awk_….
-            value: a message, bytes, or what JSON can hold.
+            value: a message, bytes, what JSON holds, a dataclass, a pydantic model, or what its serde writes.
+            serde: writes the value.
 
         Raises:
             IdError: it is not an awakeable's id.
             TypeError: the value can be none of these.
         """
         ids.parse_awakeable_id(awakeable_id)
-        written, message = calls.given_value(value, f"awakeable {awakeable_id}")
+        written, message = calls.given_value(value, f"awakeable {awakeable_id}", serde)
         self._complete_awakeable(awakeable_id, written, message)
 
     def reject_awakeable(self, awakeable_id: str, message: str, *, code: StatusCode = StatusCode.UNKNOWN) -> None:
@@ -81,7 +94,13 @@ class AwakeableOperations:
         self._attempt.machine.sys_complete_awakeable(awakeable_id, result, message)
         self._attempt.wake()
 
-    def signal(self, name: str, type: type[T], /) -> DurableFuture[T]:
+    @overload
+    def signal(self, name: str, type: type[T], /) -> DurableFuture[T]: ...
+
+    @overload
+    def signal(self, name: str, /, *, serde: Serde[T]) -> DurableFuture[T]: ...
+
+    def signal(self, name: str, type: Any = None, /, *, serde: Serde[Any] | None = None) -> DurableFuture[Any]:
         """The next value that somebody gives this invocation under a name. Asking for it journals nothing.
 
         The first such future gets the first signal of the name, the second the second, and so on, whether they came
@@ -89,14 +108,17 @@ class AwakeableOperations:
 
         Args:
             name: not empty, and not beginning with `restate.`.
-            type: class of the value: a message, bytes, or a type that JSON holds.
+            type: type of the value: any that the result of a run may have.
+            serde: reads the value instead.
 
         Raises:
             ValueError: the name is empty or the runtime's own.
+            TypeError: the serde is none.
             TerminalError: when awaited: the signal was given as a failure, or is no such value.
         """
         calls.check_signal_name(name)
+        if serde is not None:
+            checked(serde, f"signal {name!r}")
         self._attempt.check()
-        return CommandFuture(
-            self._attempt, self._attempt.machine.sys_signal(name), partial(calls.read_signal, name, type)
-        )
+        handle = self._attempt.machine.sys_signal(name)
+        return CommandFuture(self._attempt, handle, partial(calls.read_given, f"signal {name!r}", type, serde))

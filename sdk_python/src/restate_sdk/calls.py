@@ -13,6 +13,7 @@ from restate_protocol.services import HandlerDescriptor, HandlerMode
 from restate_protocol.status import StatusCode
 
 from . import values
+from .serde import Serde, checked
 
 Res = TypeVar("Res")
 
@@ -75,27 +76,25 @@ def read_attached(cls: type[Any] | None, result: Result) -> Any:
     return values.read(result, cls, "the result of the invocation")
 
 
-def read_awakeable(cls: type[Any], result: Result) -> Any:
-    """The value that an awakeable was resolved with."""
-    return values.read(result, cls, "the value given to the awakeable")
+def read_given(what: str, annotation: Any, serde: Serde[Any] | None, result: Result) -> Any:
+    """The value that an awakeable or a signal was given."""
+    return values.read(result, annotation, f"the value given to {what}", serde)
 
 
-def read_signal(name: str, cls: type[Any], result: Result) -> Any:
-    """The value that a signal was given."""
-    return values.read(result, cls, f"the value given to signal {name!r}")
-
-
-def given_value(value: object, what: str) -> tuple[Value, type[Any] | None]:
+def given_value(value: object, what: str, serde: Serde[Any] | None = None) -> tuple[Value, type[Any] | None]:
     """A value for somebody else as it is journaled, and its class where it is a message.
 
     Raises:
-        TypeError: it cannot be journaled.
+        TypeError: it cannot be journaled, or the serde is none.
     """
     try:
-        written, _ = values.encode(value)
+        if serde is None:
+            written, _ = values.encode(value)
+        else:
+            written, _ = values.encode_by(checked(serde, what), value)
     except values.Unwritable as error:
         raise TypeError(f"the value of {what} cannot be journaled: {error}") from error
-    return written, None if written.type in (JSON, BYTES) else type(value)
+    return written, None if serde is not None or written.type in (JSON, BYTES) else type(value)
 
 
 def check_signal_name(name: str) -> None:

@@ -30,7 +30,8 @@ from .awakeables import AwakeableOperations
 from .futures import CommandFuture
 from .invocations import InvocationOperations
 from .retry import RetryPolicy
-from .runs import NO_OPTIONS, RunFuture, RunOptions
+from .runs import NO_OPTIONS, RunFuture, RunOptions, checked_options
+from .serde import Serde
 
 T = TypeVar("T")
 Res = TypeVar("Res")
@@ -159,6 +160,7 @@ class Context(InvocationOperations, AwakeableOperations):
         retry: RetryPolicy | None = None,
         timeout: timedelta | None = None,
         returns: type[T] | None = None,
+        serde: Serde[T] | None = None,
     ) -> DurableFuture[T]: ...
 
     @overload
@@ -171,6 +173,7 @@ class Context(InvocationOperations, AwakeableOperations):
         retry: RetryPolicy | None = None,
         timeout: timedelta | None = None,
         returns: type[T] | None = None,
+        serde: Serde[T] | None = None,
     ) -> DurableFuture[T]: ...
 
     def run(
@@ -182,6 +185,7 @@ class Context(InvocationOperations, AwakeableOperations):
         retry: RetryPolicy | None = None,
         timeout: timedelta | None = None,
         returns: type[Any] | None = None,
+        serde: Serde[Any] | None = None,
     ) -> DurableFuture[Any]:
         """Executes a function once for the journal: its result is journaled, and later attempts take it from there.
 
@@ -196,20 +200,23 @@ class Context(InvocationOperations, AwakeableOperations):
                 handler's policy decides. Exhausted, the run fails with a TerminalError.
             timeout: how long each try may take, then it fails with TimeoutError. A coroutine function is cancelled; a
                 plain one goes on in its thread, and nobody looks at what it returns. Default: no limit.
-            returns: class of the result, where the function's annotation does not name it. Results are messages,
-                bytes, or what JSON can hold.
+            returns: type of the result, where the function's annotation does not name it. Results are messages,
+                bytes, what JSON holds, dataclasses, named tuples, typed dicts, enums, dates, decimals, UUIDs, pydantic
+                models, and lists, tuples, sets, dicts and unions of them.
+            serde: writes and reads the result instead, whatever its type.
 
         Raises:
             TerminalError: when awaited: the function raised one, its retries were exhausted, or its result cannot be
                 journaled.
-            TypeError: no name, no function, or a timeout that is no timedelta.
+            TypeError: no name, no function, a timeout that is no timedelta, a serde that is none, or both returns
+                and serde.
             ValueError: the timeout is not longer than nothing.
         """
         if not isinstance(name, str) or not callable(function):
             raise _no_step(name, function)
         options = NO_OPTIONS
-        if retry is not None or timeout is not None or returns is not None:
-            options = RunOptions(retry, _checked_timeout(name, timeout), returns)
+        if retry is not None or timeout is not None or returns is not None or serde is not None:
+            options = checked_options(name, RunOptions(retry, timeout, returns, serde))
         attempt = self._attempt
         attempt.check()
         future: RunFuture[Any] = RunFuture(attempt, name, (function, args), options)
@@ -299,14 +306,6 @@ def _no_step(name: object, function: object) -> TypeError:
         function.close()
         return TypeError(f"run {name!r} takes a function and its arguments: charge, card instead of charge(card)")
     return TypeError(f"run {name!r} takes a function, not a {type(function).__name__}")
-
-
-def _checked_timeout(name: str, timeout: timedelta | None) -> timedelta | None:
-    if timeout is not None and not isinstance(timeout, timedelta):
-        raise TypeError(f"the timeout of run {name!r} is a timedelta, such as timedelta(seconds=5), not {timeout!r}")
-    if timeout is not None and timeout <= timedelta():
-        raise ValueError(f"the timeout of run {name!r} must be longer than nothing, not {timeout.total_seconds():g} s")
-    return timeout
 
 
 def _nothing(_: Result) -> None:

@@ -18,6 +18,7 @@ from restate_protocol.status import StatusCode
 from . import calls
 from .attempt import Attempt
 from .futures import CommandFuture, SentCall
+from .serde import Serde
 
 T = TypeVar("T")
 Res = TypeVar("Res")
@@ -64,9 +65,9 @@ class Invocation(InvocationHandle[Res]):
         self._attempt.wake()
         return CommandFuture(self._attempt, handle, _nothing, ())
 
-    def signal(self, name: str, value: object = None) -> DurableFuture[None]:
+    def signal(self, name: str, value: object = None, *, serde: Serde[Any] | None = None) -> DurableFuture[None]:
         calls.check_signal_name(name)
-        written, message = calls.given_value(value, f"signal {name!r}")
+        written, message = calls.given_value(value, f"signal {name!r}", serde)
         return self._send_signal(name, written, message)
 
     def reject_signal(self, name: str, message: str, *, code: StatusCode = StatusCode.UNKNOWN) -> DurableFuture[None]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
-from typing import Any, TypeVar, Union, get_args, get_origin
+from collections.abc import Callable
+from typing import Any
 
-from restate_protocol import codec
-from restate_protocol.journal import JSON
-
-from . import values
+from .values import Expected, expected
 
 _UNKNOWN: Any = object()
 
@@ -29,44 +26,10 @@ def _plain(function: Callable[..., Any]) -> Any:
     return found if isinstance(found, type) else type(found).__call__
 
 
-def expected_types(function: Callable[..., Any], returns: type[Any] | None) -> dict[str, type[Any]] | None:
-    """Tags that a result may have, each with its class; None where nothing is said."""
-    annotation: Any = returns if returns is not None else _annotation(function)
-    try:
-        return _expected_of(annotation)
-    except TypeError:  # an annotation that cannot be hashed
-        return _expected_of.__wrapped__(annotation)
-
-
-@functools.lru_cache(maxsize=1024)
-def _expected_of(annotation: Hashable) -> dict[str, type[Any]] | None:
-    if annotation is _UNKNOWN:
-        return None
-    found: dict[str, type[Any]] = {}
-    for one in _members(annotation):
-        if one is None or one is type(None):
-            found[JSON] = type(None)
-        elif one is Any or one is object or isinstance(one, TypeVar):
-            return None
-        elif isinstance(one, type) and (one is bytes or codec.is_message(one)):
-            found[values.tag_of(one)] = one
-        else:
-            found[JSON] = dict
-    return found
-
-
-def either(expected: dict[str, type[Any]]) -> str:
-    """The tags, for people."""
-    return " or ".join(sorted(expected))
-
-
-def _members(annotation: Any) -> tuple[Any, ...]:
-    origin = get_origin(annotation)
-    if origin in (Awaitable, Coroutine):
-        return _members(get_args(annotation)[-1])
-    if origin in (Union, types.UnionType):
-        return get_args(annotation)
-    return (annotation,)
+def expected_result(function: Callable[..., Any], returns: Any) -> Expected | None:
+    """What the result of a function may be; None where nothing says it."""
+    annotation = returns if returns is not None else _annotation(function)
+    return None if annotation is _UNKNOWN else expected(annotation)
 
 
 def _annotation(function: Callable[..., Any]) -> Any:

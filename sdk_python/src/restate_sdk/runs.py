@@ -27,8 +27,10 @@ from . import values
 from .attempt import Attempt, attempt_failure, retry_after
 from .failures import error_of, failure_of, known_errors
 from .futures import Waitable
-from .result_types import either, expected_types
+from .result_types import expected_result
 from .retry import RUN_RETRY_IN_PLACE_MAX, RetryPolicy
+from .serde import Serde, checked
+from .values import Expected
 from .vm.awaiting import Tree
 from .vm.commands import too_long
 from .vm.tries import RunTries
@@ -47,16 +49,39 @@ class RunOptions:
     Args:
         retry: how it is retried when it fails; None: the attempt fails with it.
         timeout: how long each try may take.
-        returns: the class of the result, where the function's annotation does not say it.
+        returns: the type of the result, where the function's annotation does not say it.
+        serde: writes and reads the result, instead of the built-in ways.
     """
 
     retry: RetryPolicy | None = None
     timeout: timedelta | None = None
     returns: Any = None
+    serde: Serde[Any] | None = None
 
 
 #: What almost every run has.
 NO_OPTIONS = RunOptions()
+
+
+def checked_options(name: str, options: RunOptions) -> RunOptions:
+    """The options of a run, which make sense.
+
+    Raises:
+        TypeError: one is of a wrong type, or both returns and serde are given.
+        ValueError: the timeout is not longer than nothing.
+    """
+    timeout = options.timeout
+    if options.retry is not None and not isinstance(options.retry, RetryPolicy):
+        raise TypeError(f"the retry of run {name!r} is a RetryPolicy, not {options.retry!r}")
+    if timeout is not None and not isinstance(timeout, timedelta):
+        raise TypeError(f"the timeout of run {name!r} is a timedelta, such as timedelta(seconds=5), not {timeout!r}")
+    if timeout is not None and timeout <= timedelta():
+        raise ValueError(f"the timeout of run {name!r} must be longer than nothing, not {timeout.total_seconds():g} s")
+    if options.serde is not None:
+        checked(options.serde, f"run {name!r}")
+        if options.returns is not None:
+            raise TypeError(f"run {name!r} takes returns= or serde=, not both: the serde knows the type")
+    return options
 
 
 class RunFuture(Waitable[T_co]):
@@ -109,23 +134,11 @@ class RunFuture(Waitable[T_co]):
     def __await__(self) -> Generator[Any, Any, T_co]:
         attempt = self._attempt
         attempt.check()
-        machine = attempt.machine
-        if not self._began and not self._needs_no_execution():
+        if not self._began and not (attempt.machine.looks_back and attempt.poll(self._handle)):
             yield from self._execute_here()
-        if not machine.poll(self._handle):
+        if not attempt.poll(self._handle):
             yield from attempt.wait(self._handle)
         return self._take()
-
-    def _needs_no_execution(self) -> bool:
-        """Whether the journal ends this wait: with a cancellation, or because no attempt waited here before."""
-        machine = self._attempt.machine
-        if not (machine.replaying or machine.cancellation_waits):
-            return False
-        try:
-            return machine.poll(self._handle)
-        except TerminalError:
-            self.stop()
-            raise
 
     def _tree(self) -> Tree:
         return self._handle
@@ -313,9 +326,12 @@ class RunFuture(Waitable[T_co]):
     # The result, to and from the journal
 
     def _written(self, value: Any) -> Value:
+        options = self._options
         try:
-            written, back = values.encode(value)
-            self._check_type(written.type)
+            if options.serde is None:
+                written, back = values.encode_as(value, expected_result(self._function, options.returns))
+            else:
+                written, back = values.encode_by(options.serde, value)
         except values.Unwritable as error:
             raise TerminalError(
                 f"the result of run {self._name!r} cannot be journaled: {error}", code=StatusCode.INTERNAL
@@ -326,31 +342,34 @@ class RunFuture(Waitable[T_co]):
         self._value = back
         return written
 
-    def _check_type(self, written: str) -> None:
-        """What is written must be what a later attempt expects."""
-        expected = expected_types(self._function, self._options.returns)
-        if expected is None and written not in (JSON, BYTES):
-            raise values.Unwritable(
-                f"it is a {written}, and nothing says how to read it back: annotate the function's return type or"
-                " pass returns="
-            )
-        if expected is not None and written not in expected:
-            raise values.Unwritable(f"it is a {written}, and the function says that it returns {either(expected)}")
-
     def _recorded(self, result: Result) -> Any:
         if not isinstance(result, Value):
             return None
-        expected = expected_types(self._function, self._options.returns)
-        if expected is None:
-            if result.type in (JSON, BYTES):
-                return values.read(result, None, f"the result of run {self._name!r}")
-            self._mismatch(result.type, "nothing that says how to read it (no annotation, no returns=)")
-        if result.type not in expected:
-            self._mismatch(result.type, either(expected))
-        return values.read(result, expected[result.type], f"the result of run {self._name!r}")
+        serde, wanted = self._options.serde, None
+        if serde is None:
+            wanted = expected_result(self._function, self._options.returns)
+            if wanted is None and result.type not in (JSON, BYTES):
+                self._mismatch(result.type, "nothing that says how to read it (no annotation, no returns=)")
+        tags = [serde.tag] if serde is not None else [JSON, BYTES] if wanted is None else wanted.tags
+        if result.type not in tags:
+            self._mismatch(result.type, " or ".join(tags))
+        try:
+            return _read(result, wanted, serde)
+        except Exception as error:
+            self._mismatch(f"{result.type}, {_text(result)}", f"what it cannot be read as: {error}")
 
     def _mismatch(self, recorded: str, expected: str) -> NoReturn:
         self._attempt.machine.result_mismatch(self._handle, self._name, recorded, expected)
+
+
+def _read(result: Value, wanted: Expected | None, serde: Serde[Any] | None) -> Any:
+    if serde is not None:
+        return serde.loads(result.data)
+    return values.decode(result, None) if wanted is None else values.decode_as(result, wanted)
+
+
+def _text(value: Value) -> str:
+    return repr(value.data[:200].decode()) if value.type == JSON else f"{len(value.data)} bytes"
 
 
 def _plainly(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:

@@ -144,6 +144,14 @@ class Machine(RunOperations, StateOperations, Operations):
         return False
 
     @property
+    def looks_back(self) -> bool:
+        """Whether the journal may end the handler's next wait: with a cancellation, or because none was there before.
+
+        Then `poll` before anything executes for it.
+        """
+        return self._results.cancellations > 0 or self._recording.left
+
+    @property
     def cancellation_waits(self) -> bool:
         """Whether a cancellation came that no wait has taken yet."""
         return self._results.cancellations > 0
