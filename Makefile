@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 RUN := $(UV) run --frozen --no-sync
 SOURCES := protos/src clients/python/src sdk_python/src codegen/src runtime/src
 
-.PHONY: help setup demo test e2e check lint types contracts protos generate format bench clean
+.PHONY: help setup demo test sim e2e check lint types contracts protos generate format bench clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ demo: setup ## the main job, narrated: generate, call, kill -9, trace
 
 test: setup ## everything that proves it, in a few minutes
 	$(RUN) pytest -n 2 --dist worksteal
+
+sim: setup ## random programs and faults, SEEDS=n of them from FIRST=n, or one: SEED=n
+	$(RUN) python -m tests.sim $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED))
 
 e2e: setup ## only the tests with real processes
 	$(RUN) pytest -n 2 --dist worksteal -m e2e

@@ -1,0 +1,177 @@
+"""What a simulated application does, as data: programs of steps, who calls them, and what goes wrong meanwhile.
+
+Every program is invoked exactly once, and calls only programs further down, on keys that its callers do not hold: so
+every scenario ends, and `model` can say what it ends with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A step whose function fails `failures` times, then gives a value, or fails for good."""
+
+    name: str
+    failures: int = 0
+    terminal: bool = False
+    later: bool = False
+    took_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    ms: int
+    later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    program: str
+    later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A send; `attach`: and later its result is asked for."""
+
+    program: str
+    delay_ms: int = 0
+    attach: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """An awakeable that somebody outside resolves, or rejects."""
+
+    after_ms: int
+    rejected: bool = False
+    later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Workflows: a promise that another handler resolves."""
+
+    after_ms: int
+    later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The time, as journaled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dice:
+    """A random number, the same in every attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Objects: reads the list, waits, and writes it back with one more item; a lost update would show."""
+
+    item: str
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Objects: writes an entry, or clears it, and reads it back."""
+
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Waits for one of the futures made before."""
+
+    pick: int
+
+
+@dataclass(frozen=True, slots=True)
+class Combine:
+    """Waits for several of the futures made before: gather or select."""
+
+    how: str
+    picks: tuple[int, ...]
+
+
+Step: TypeAlias = Run | Sleep | Call | Send | Wake | Promise | Now | Dice | Add | Note | Await | Combine
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One invocation's code. `kind`: service, object or workflow; `key`: of an object."""
+
+    name: str
+    kind: str
+    steps: tuple[Step, ...]
+    key: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A caller. `keyed`: with an idempotency key, so that it may ask again; `twice`: it does in any case."""
+
+    program: str
+    at_ms: int
+    delay_ms: int | None = None
+    keyed: bool = True
+    twice: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong.
+
+    Args:
+        kind: crash (of the runtime), crash-before-commit, crash-after-commit, kill (of an endpoint), cut, half-open
+            (the runtime notices first), half-closed (the endpoint notices first), jump (of the clock), slow (disk),
+            stale (frames of attempts that are over come again).
+        at: milliseconds from the begin; for crashes at a commit the number of the commit.
+        size: milliseconds that it lasts, or by how much the clock jumps.
+        endpoint: whose session or process.
+    """
+
+    kind: str
+    at: int
+    size: int = 0
+    endpoint: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Everything a run depends on.
+
+    Args:
+        seed: of what is drawn while it runs: delays of messages and of the disk.
+        inactivity_ms, lazy_state, timers_in_memory: options of all handlers, and of the runtime.
+        latency_ms: the longest way of a message.
+        disk_ms: the longest time that the disk takes.
+    """
+
+    seed: int
+    programs: dict[str, Program]
+    roots: tuple[Root, ...]
+    faults: tuple[Fault, ...] = ()
+    endpoints: int = 1
+    inactivity_ms: int = 60_000
+    lazy_state: bool = False
+    timers_in_memory: int = 10_000
+    latency_ms: int = 5
+    disk_ms: int = 2
+
+
+def reached(scenario: Scenario) -> set[str]:
+    """The programs that are invoked, from the roots down."""
+    found: set[str] = set()
+    todo = [root.program for root in scenario.roots]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += [step.program for step in scenario.programs[name].steps if isinstance(step, Call | Send)]
+    return found
