@@ -22,10 +22,11 @@ import structlog
 from restate_protocol import frames as fr
 from restate_protocol.contract.model import RetryPolicy
 from restate_protocol.errors import RestateError, TerminalError
+from restate_protocol.gen.restate.protocol.v1 import session_pb
 from restate_protocol.ids import invocation_id_text
 from restate_protocol.journal import Failure, Result, Value
 from restate_protocol.status import StatusCode
-from restate_runtime.core.records import Status
+from restate_runtime.core.records import Invocation, Status
 from restate_runtime.deployments import manager, registry
 from restate_runtime.engine import loop as engine_loop
 from restate_runtime.engine.api import Accepted, Submission
@@ -151,7 +152,7 @@ class World:
             if loop.time() > PATIENCE_S:
                 if timers and not open_:
                     raise Violation(f"all is finished, and a timer is left: {timers[0]}")
-                names = ", ".join(f"{invocation_id_text(one.id)} {one.status.value}" for one in open_)
+                names = ", ".join(map(_described, open_))
                 raise Violation(f"acknowledged and not finished after {PATIENCE_S:g} s: {names or 'a caller waits'}")
 
     def _raise_failures(self) -> None:
@@ -414,6 +415,15 @@ class World:
         payload = ApproveRequest(order_id=workflow).to_binary()
         submission = Submission("shop.v1.Order", "Approve", workflow, payload, idempotency_key="approve")
         await self._insist(lambda node: node.engine.submit(submission, wait=False))
+
+
+def _described(record: Invocation) -> str:
+    """An invocation that goes on, and why it failed the last time."""
+    text = f"{invocation_id_text(record.id)} {record.status.value}"
+    if record.last_failure is None:
+        return text
+    failure = session_pb.Failed.from_binary(record.last_failure).failure
+    return f"{text} ({failure.message if failure is not None else 'for no reason'})"
 
 
 def run(scenario: Scenario) -> World:
