@@ -74,7 +74,8 @@ def state_of(bench: Bench, invocation_id: bytes) -> str:
     hot = bench.hot(invocation_id)
     if hot.record.status is not Status.ACTIVE:
         return hot.record.status.value
-    return "running" if hot.phase is Phase.ATTEMPT else hot.phase.value
+    shown: str = hot.phase.value
+    return "running" if hot.phase is Phase.ATTEMPT else shown
 
 
 # (verb, state before) -> state after, and whether it is refused
