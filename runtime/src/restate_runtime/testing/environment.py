@@ -193,12 +193,15 @@ class Environment:
         return self._node.engine.quiet and all(link.delivered for link in self._links.values())
 
     def next_due_ms(self) -> int | None:
-        """When the runtime's next timer is due."""
-        return self._node.engine.next_due_ms()
+        """When the runtime's next timer is due, or the next attempt has been blocked for too long."""
+        dues = [self._node.engine.next_due_ms(), *(link.next_due_ms() for link in self._links.values())]
+        return min((due_ms for due_ms in dues if due_ms is not None), default=None)
 
     def clock_moved(self) -> None:
-        """Fires what is due."""
+        """Fires what is due, and suspends what has been blocked for too long."""
         self._node.engine.clock_moved()
+        for link in self._links.values():
+            link.clock_moved()
 
     async def sweep(self) -> None:
         """Purges what is past its retention."""

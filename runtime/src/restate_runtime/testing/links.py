@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import structlog
 from restate_protocol.errors import RestateError
+from restate_sdk.attempt import Attempt
 from restate_sdk.endpoint import Endpoint
 from restate_sdk.session import Session, pump
 from restate_sdk.transport.server import EndpointServer
@@ -27,12 +28,13 @@ Write: TypeAlias = Callable[[bytes], Awaitable[object]]
 
 
 class _Counted(Session):
-    """The endpoint's end, which counts the messages it takes and gives."""
+    """The endpoint's end, which counts messages, and inactivity by the test's clock."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.taken = 0
         self.given = 0
+        self._since_ms: dict[int, tuple[float, int]] = {}
 
     def receive(self, data: bytes) -> None:
         super().receive(data)
@@ -42,6 +44,29 @@ class _Counted(Session):
         data = await super().next_batch()
         self.given += data is not None
         return data
+
+    def next_due_ms(self) -> int | None:
+        """When the next attempt has been blocked for its inactivity timeout, if nothing happens before."""
+        return min((due_ms for _, due_ms in self._blocked()), default=None)
+
+    def clock_moved(self) -> None:
+        """Suspends what has been blocked for too long."""
+        for attempt, due_ms in self._blocked():
+            if due_ms <= self._now_ms():
+                attempt._suspend()
+
+    def _blocked(self) -> list[tuple[Attempt, int]]:
+        """The attempts that only wait for the runtime, each with the time when it is to be suspended."""
+        waiting = [one.attempt for one in self._running.values() if one.attempt is not None and one.attempt.waits]
+        before, self._since_ms = self._since_ms, {}
+        found: list[tuple[Attempt, int]] = []
+        for attempt in waiting:
+            since = before.get(id(attempt))
+            if since is None or since[0] != attempt._blocked_at:
+                since = (attempt._blocked_at, self._now_ms())
+            self._since_ms[id(attempt)] = since
+            found.append((attempt, since[1] + round(attempt._inactivity * 1000)))
+        return found
 
 
 class Link:
@@ -122,6 +147,15 @@ class Link:
         if session is None or self._task is None or self._task.done():
             return True
         return not self._writing and self._sent == session.taken and self._received == session.given
+
+    def next_due_ms(self) -> int | None:
+        """When the next attempt is to be suspended for inactivity."""
+        return None if self._session is None else self._session.next_due_ms()
+
+    def clock_moved(self) -> None:
+        """The test's clock was set."""
+        if self._session is not None:
+            self._session.clock_moved()
 
     # Carrying
 
