@@ -162,6 +162,11 @@ def test_each_attempt_is_a_span_with_how_it_ended() -> None:
     assert spans[0].attributes["restate.journal.command.name"] == "c"
 
 
+def test_an_attempt_that_an_operator_stopped_has_no_error() -> None:
+    (span,) = attempts(derive_spans(invocation(), [], [Attempt(ID, 1, 1_000, 2_000, AttemptOutcome.PAUSED)]))
+    assert (span.error, span.attributes["restate.attempt.outcome"]) == ("", "paused")
+
+
 def test_the_attempt_that_gave_the_output_ends_with_the_invocation() -> None:
     output = rows((1_000, journal.Input(b"")), (8_000, journal.Output(Value(b""))))
     (span,) = attempts(derive_spans(completed(attempt_started_ms=1_500), output, []))

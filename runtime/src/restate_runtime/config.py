@@ -129,7 +129,7 @@ class Settings:
     ingress_grpc_port: int = _setting(8080, "port", "gRPC ingress. 0: any free port.", _PORT)
     ingress_http_port: int = _setting(8081, "port", "HTTP ingress (Connect: JSON and binary). 0: any free port.", _PORT)
     admin_grpc_port: int = _setting(9070, "port", "Admin API, and where endpoints dial in. 0: any free port.", _PORT)
-    admin_http_port: int = _setting(9071, "port", "Health over HTTP. 0: any free port.", _PORT)
+    admin_http_port: int = _setting(9071, "port", "Health and metrics over HTTP. 0: any free port.", _PORT)
     max_message_bytes: int = _setting(
         33_554_432,
         "bytes",

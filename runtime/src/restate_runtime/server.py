@@ -18,7 +18,7 @@ import grpc
 import structlog
 from restate_protocol.contract.model import Defaults, OnMaxAttempts, RetryPolicy
 
-from .admin.health import health_app
+from .admin.http import admin_app
 from .admin.service import Admin
 from .config import Settings
 from .core.decision import Report
@@ -37,6 +37,7 @@ from .ingress.ports import address_text, check_free
 from .ingress.waiting import Waiting
 from .store.base import Store
 from .store.sqlite.store import SqliteStore
+from .telemetry.metrics import Metrics
 from .telemetry.traces import Traces
 
 _log = structlog.get_logger("restate.server")
@@ -117,7 +118,9 @@ class Server:
         self._grpc = GrpcIngress(admission, self.engine, self._waiting)
         self._http = HttpIngress(admission, self.engine, self._waiting)
         self._admin: grpc.aio.Server | None = None
-        self._health = HttpServer(health_app(self._problem), "the health check")
+        answers = {"grpc": self._grpc.answers, "http": self._http.answers}
+        self.metrics = Metrics(self.store, self.engine, self.dispatcher, answers)
+        self._admin_http = HttpServer(admin_app(self._problem, self.metrics.page), "the admin HTTP port")
         self._stopping = False
 
     async def start(self) -> Ports:
@@ -137,7 +140,7 @@ class Server:
             admin_grpc=await self._start_admin(),
             ingress_grpc=await self._grpc.start(settings.host, settings.ingress_grpc_port),
             ingress_http=await self._http.start(settings.host, settings.ingress_http_port),
-            admin_http=await self._health.start(settings.host, settings.admin_http_port),
+            admin_http=await self._admin_http.start(settings.host, settings.admin_http_port),
         )
 
     async def stop(self) -> None:
@@ -154,7 +157,7 @@ class Server:
         await self.engine.stop()
         if self._admin is not None:
             await self._admin.stop(0)
-        await self._health.stop(0)
+        await self._admin_http.stop(0)
         await self.traces.stop()
         await self.store.close()
 
@@ -176,7 +179,8 @@ class Server:
         return "the runtime is stopping" if self._stopping else ""
 
     def _report(self, report: Report) -> None:
-        if report.kind in ("attempt_failed", "attempt_lost"):
+        self.metrics.report(report)
+        if report.kind in ("attempt_failed", "attempt_lost", "run_failed"):
             _log.warning(report.kind, invocation_id=report.invocation_id, reason=report.detail)
         self.traces.report(report)
 

@@ -16,7 +16,7 @@ from restate_protocol.errors import TerminalError
 from restate_protocol.ids import invocation_id_text
 from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
-from restate_runtime.admin.health import health_app
+from restate_runtime.admin.http import admin_app
 from restate_runtime.cli import output
 from restate_runtime.cli.operator import app
 from restate_runtime.core.decision import AppendEntry, CreateInvocation, RecordAttempt
@@ -165,7 +165,8 @@ async def test_pointed_at_the_ingress_it_says_so(ingress_port: int) -> None:
 
 
 async def test_pointed_at_an_http_port_it_says_so() -> None:
-    server = HttpServer(health_app(lambda: ""), "the health check")
+    anything: Any = None
+    server = HttpServer(admin_app(lambda: "", anything), "the admin HTTP port")
     port = await server.start("127.0.0.1", 0)
     args = ["--admin", f"127.0.0.1:{port}", "deployments", "list"]
     result = await asyncio.to_thread(CliRunner().invoke, app, args)

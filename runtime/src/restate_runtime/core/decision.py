@@ -290,7 +290,7 @@ class Report:
     """Something operators and traces should hear of: attempt ended, invocation completed, paused, …
 
     Args:
-        kind: one of `attempt_failed`, `attempt_lost`, `suspended`, `paused`, `completed`.
+        kind: one of `attempt_failed`, `attempt_lost`, `run_failed`, `suspended`, `paused`, `completed`.
     """
 
     kind: str

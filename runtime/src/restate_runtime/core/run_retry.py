@@ -11,7 +11,7 @@ from restate_protocol.status import StatusCode
 
 from .activation import wake
 from .attempts import progress, reject
-from .decision import ArmTimer, DeleteTimer, Forget, PutTimer
+from .decision import ArmTimer, DeleteTimer, Forget, PutTimer, Report
 from .events import RunTryFailed
 from .records import LATEST_MS, Status, Timer, TimerKind
 from .turn import Turn
@@ -31,6 +31,7 @@ def failed(turn: Turn, hot: Hot, event: RunTryFailed) -> None:
     retry_at_ms = min(event.retry_at_ms, LATEST_MS)
     turn.tell(hot, j.RunFailed(command, failures, event.failure, first_ms, retry_at_ms))
     progress(turn, hot)
+    turn.effect(Report("run_failed", hot.record.id, event.failure.message))
     if event.durable_timer:
         _time(turn, hot, command, retry_at_ms)
 

@@ -180,7 +180,7 @@ class _Trace:
     def _ended_attempt(self, attempt: Attempt) -> Span:
         attributes: dict[str, str | int | bool] = {"restate.attempt.outcome": attempt.outcome.value}
         error = ""
-        if attempt.outcome is not AttemptOutcome.SUSPENDED:
+        if attempt.outcome in (AttemptOutcome.FAILED, AttemptOutcome.LOST):
             error = _failed(attempt.failure, attributes) or attempt.outcome.value
         return self._attempt(attempt.epoch, attempt.started_ms, attempt.ended_ms, attributes, error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from restate_runtime.core.decision import Report
@@ -15,6 +15,16 @@ class TelemetrySink(Protocol):
 
     def report(self, report: Report) -> None:
         """Takes note and returns at once; never raises, never waits."""
+
+
+class AnswerCounts(Protocol):
+    """What one ingress answered since the start."""
+
+    def by_code(self) -> Mapping[str, int]:
+        """Requests by the name of the code they were answered with."""
+
+    def refusals(self) -> Mapping[str, int]:
+        """What the ingress itself refused, by reason."""
 
 
 class SpanSource(Protocol):
