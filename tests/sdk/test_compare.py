@@ -25,31 +25,29 @@ UNKNOWN = b"\x98\x06\x01"  # field 99, a number this contract does not have
     ids=["order of fields", "order of a map", "nan", "unknown fields"],
 )
 def test_these_are_equal(recorded: bytes, attempted: bytes) -> None:
-    assert compare_payloads(PayRequest, recorded, attempted) is None
+    assert compare_payloads(PayRequest, recorded, attempted) == []
 
 
 @pytest.mark.parametrize(
-    ("recorded", "attempted", "then", "now"),
+    ("recorded", "attempted", "differences"),
     [
-        (PayRequest(text="a"), PayRequest(text="b"), 'text: "a"', 'text: "b"'),
-        (PayRequest(text="a"), PayRequest(), 'text: "a"', "text: absent"),
-        (PayRequest(prices={"a": 1.0}), PayRequest(prices={"a": 2.0}), "prices.a: 1", "prices.a: 2"),
-        (CartState(address=Address(street="a")), CartState(address=Address()), 'address.street: "a"', "absent"),
-        (AddResponse(items=["a", "b"]), AddResponse(items=["a", "c"]), 'items[1]: "b"', 'items[1]: "c"'),
-        (AddResponse(items=["a"]), AddResponse(items=["a", "c"]), 'items: ["a"]', 'items: ["a", "c"]'),
+        (PayRequest(text="a"), PayRequest(text="b"), [("text", '"a"', '"b"')]),
+        (PayRequest(text="a"), PayRequest(), [("text", '"a"', "absent")]),
+        (PayRequest(prices={"a": 1.0}), PayRequest(prices={"a": 2.0}), [("prices.a", "1.0", "2.0")]),
+        (CartState(address=Address(street="a")), CartState(address=Address()), [("address.street", '"a"', "absent")]),
+        (AddResponse(items=["a", "b"]), AddResponse(items=["a", "c"]), [("items[1]", '"b"', '"c"')]),
+        (AddResponse(items=["a"]), AddResponse(items=["a", "c"]), [("items", '["a"]', '["a", "c"]')]),
     ],
 )
-def test_a_difference_names_the_field(recorded: object, attempted: object, then: str, now: str) -> None:
-    found = compare_payloads(type(recorded), codec.encode(recorded), codec.encode(attempted))
-    assert found is not None
-    assert then in found[0]
-    assert now in found[1]
+def test_a_difference_names_the_field(
+    recorded: object, attempted: object, differences: list[tuple[str, str, str]]
+) -> None:
+    assert compare_payloads(type(recorded), codec.encode(recorded), codec.encode(attempted)) == differences
 
 
 def test_unknown_fields_count() -> None:
     found = compare_payloads(PayRequest, b"\x10\x05" + UNKNOWN, b"\x10\x05")
-    assert found is not None
-    assert "unknown field 99" in found[0]
+    assert [path for path, _, _ in found] == ["unknown field 99"]
 
 
 @pytest.mark.parametrize(
@@ -64,10 +62,9 @@ def test_unknown_fields_count() -> None:
 def test_other_payloads_are_compared_as_json_or_bytes(
     cls: type[object] | None, recorded: bytes, attempted: bytes, equal: bool
 ) -> None:
-    assert (compare_payloads(cls, recorded, attempted) is None) is equal
+    assert (compare_payloads(cls, recorded, attempted) == []) is equal
 
 
 def test_long_differences_are_cut() -> None:
     found = compare_payloads(PayRequest, codec.encode(PayRequest(text="a" * 1000)), b"")
-    assert found is not None
-    assert len(found[0]) < 200
+    assert len(found[0][1]) < 200

@@ -36,7 +36,9 @@ async def test_a_journal_without_its_output_gives_what_the_handler_returns_now()
 async def test_other_steps_are_a_mismatch() -> None:
     found = await replayed(INPUT, j.Run("other"), DONE)
     assert found.ending is Ending.MISMATCH
-    assert "recorded 'other', now 'step'" in found.detail
+    assert found.detail.startswith("journal mismatch at command 1: the journal has run 'other', the handler now does")
+    assert f"  at {__file__}:" in found.detail
+    assert "in one_step\n" in found.detail
 
 
 async def test_a_new_step_ends_the_replay_and_is_not_executed() -> None:

@@ -67,12 +67,12 @@ def test_every_other_operation_is_a_mismatch(name: str) -> None:
             continue
         with pytest.raises(JournalMismatch) as caught:
             operation(attempt.machine)
-        assert caught.value.command == 1, other
+        assert caught.value.report.command == 1, other
 
 
 MISMATCHES: list[tuple[j.Command, Operation, str, str, str]] = [
-    (j.Run("a"), lambda m: m.sys_run("b"), "name", "'a'", "'b'"),
-    (j.Sleep(5, "a"), lambda m: m.sys_sleep(5, "b"), "name", "'a'", "'b'"),
+    (j.Run("a"), lambda m: m.sys_run("b"), "name", "a", "b"),
+    (j.Sleep(5, "a"), lambda m: m.sys_sleep(5, "b"), "name", "a", "b"),
     (j.GetState(1), lambda m: m.sys_get_state(2), "number", "1", "2"),
     (j.SetState(1, b"x"), lambda m: m.sys_set_state(2, b"x"), "number", "1", "2"),
     (j.SetState(1, b"x"), lambda m: m.sys_set_state(1, b"y"), "value", "b'x'", "b'y'"),
@@ -88,9 +88,9 @@ MISMATCHES: list[tuple[j.Command, Operation, str, str, str]] = [
     ),
     (j.Awakeable(1, "a.B"), lambda m: m.sys_awakeable("a.C"), "type", "a.B", "a.C"),
     (j.Output(j.Value(b"x")), lambda m: m.sys_output(j.Value(b"y")), "result", "b'x'", "b'y'"),
-    (j.Output(j.Value(b"x")), lambda m: m.sys_output(j.Failure(2, "no")), "result", "b'x'", "no"),
-    (j.Run("a"), lambda m: m.sys_sleep(1), "command", "run 'a'", "sleep"),
-    (j.Attach(b"1" * 16), lambda m: m.sys_attach(b"2" * 16), "invocation_id", "111", "222"),
+    (j.Output(j.Value(b"x")), lambda m: m.sys_output(j.Failure(2, "no")), "result", "1 bytes", "failure 2: 'no'"),
+    (j.Run("a"), lambda m: m.sys_sleep(1), "command", "run", "sleep"),
+    (j.Attach(b"1" * 16), lambda m: m.sys_attach(b"2" * 16), "invocation_id", "inv_", "inv_"),
 ]
 
 
@@ -101,11 +101,11 @@ def test_a_mismatch_names_both_commands_and_the_field_that_differs(
     attempt = Attempt(entry)
     with pytest.raises(JournalMismatch) as caught:
         operation(attempt.machine)
-    assert caught.value.difference.field == field
-    assert then in caught.value.difference.recorded
-    assert now in caught.value.difference.attempted
-    assert then in str(caught.value)
-    assert now in str(caught.value)
+    row = caught.value.report.differences[0]
+    assert row.field == field
+    assert then in (row.recorded or "")
+    assert now in (row.attempted or "")
+    assert f"* {field} " in str(caught.value)
 
 
 def test_a_call_is_compared_by_target_payload_headers_and_idempotency_key() -> None:
@@ -120,7 +120,7 @@ def test_a_call_is_compared_by_target_payload_headers_and_idempotency_key() -> N
     for field, operation in changes.items():
         with pytest.raises(JournalMismatch) as caught:
             operation(Attempt(*entries).machine)
-        assert caught.value.difference.field == field
+        assert field in [row.field for row in caught.value.report.differences]
 
 
 def test_times_are_not_compared() -> None:
@@ -147,8 +147,9 @@ def test_a_delay_that_came_or_went_is_a_mismatch() -> None:
 def test_payloads_of_other_bytes_are_left_to_the_comparator() -> None:
     asked: list[tuple[Any, bytes, bytes]] = []
 
-    def same(cls: type[Any] | None, then: bytes, now: bytes) -> None:
+    def same(cls: type[Any] | None, then: bytes, now: bytes) -> list[tuple[str, str, str]]:
         asked.append((cls, then, now))
+        return []
 
     entries = recorded(OPERATIONS["call"])
     machine = Attempt(*entries, compare=same).machine
@@ -157,7 +158,7 @@ def test_payloads_of_other_bytes_are_left_to_the_comparator() -> None:
 
 
 def test_equal_bytes_never_reach_the_comparator() -> None:
-    def refuse(*_: object) -> tuple[str, str]:
+    def refuse(*_: object) -> list[tuple[str, str, str]]:
         raise AssertionError("asked about equal bytes")
 
     Attempt(*recorded(OPERATIONS["call"]), compare=refuse).machine.sys_call(CALL, b"x")
@@ -183,8 +184,8 @@ def test_a_handler_that_ends_while_commands_remain_is_a_mismatch() -> None:
     attempt.machine.sys_run("a")
     with pytest.raises(JournalMismatch) as caught:
         attempt.machine.sys_output(OK)
-    assert caught.value.recorded == "run 'b'"
-    assert "end of the handler" in caught.value.attempted
+    assert caught.value.report.recorded == "run 'b'"
+    assert "end of the handler" in caught.value.report.attempted
 
 
 def test_an_await_that_was_added_is_a_mismatch_and_no_hang() -> None:
@@ -192,8 +193,8 @@ def test_an_await_that_was_added_is_a_mismatch_and_no_hang() -> None:
     handle = attempt.machine.sys_sleep(5)
     with pytest.raises(JournalMismatch) as caught:
         attempt.machine.poll(handle)
-    assert "wait for command 1" in caught.value.attempted
-    assert caught.value.recorded == "run 'a'"
+    assert "wait for command 1" in caught.value.report.attempted
+    assert caught.value.report.recorded == "run 'a'"
 
 
 def test_a_journal_with_its_output_ends_without_executing() -> None:

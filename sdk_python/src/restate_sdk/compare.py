@@ -12,21 +12,16 @@ from typing import Any
 
 from restate_protocol import codec
 
-_MOST_DIFFERENCES = 5
 _LONGEST_TEXT = 120
 _ABSENT: Any = object()
 
 
-def compare_payloads(cls: type[Any] | None, recorded: bytes, attempted: bytes) -> tuple[str, str] | None:
-    """None where both are the same value, else the differing fields: recorded and attempted, for people."""
+def compare_payloads(cls: type[Any] | None, recorded: bytes, attempted: bytes) -> list[tuple[str, str, str]]:
+    """The parts in which both differ as values: path, recorded and attempted, for people. Nothing where they do not."""
     then, now = _tree(cls, recorded), _tree(cls, attempted)
     if then is None or now is None:
-        return _bytes_text(recorded), _bytes_text(attempted)
-    found = list(_differences("", then, now))
-    if not found:
-        return None
-    shown = found[:_MOST_DIFFERENCES]
-    return _text((path, a) for path, a, _ in shown), _text((path, b) for path, _, b in shown)
+        return [("", _bytes_text(recorded), _bytes_text(attempted))]
+    return [(path, _value(a), _value(b)) for path, a, b in _differences("", then, now)]
 
 
 def _tree(cls: type[Any] | None, data: bytes) -> Any:
@@ -60,10 +55,6 @@ def _differences(path: str, then: Any, now: Any) -> Iterator[tuple[str, Any, Any
             yield from _differences(path if not path else f"{path}[{index}]", a, b)
     elif then != now or type(then) is not type(now):
         yield path, then, now
-
-
-def _text(pairs: Iterator[tuple[str, Any]]) -> str:
-    return ", ".join(f"{path}: {_value(value)}" if path else _value(value) for path, value in pairs)
 
 
 def _value(value: Any) -> str:

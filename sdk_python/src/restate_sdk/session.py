@@ -30,6 +30,7 @@ from restate_protocol.status import StatusCode
 from . import driver
 from .attempt import Attempt
 from .compare import compare_payloads
+from .places import place_in_handler
 from .services import BoundHandler, Deployment
 from .vm.commands import DEFAULT_MAX_VALUE_BYTES
 from .vm.machine import Machine
@@ -143,7 +144,13 @@ class Session:
         self._forget(frame.invocation_id, "a newer attempt of the invocation began")
         self._out.append(pb.Delivered(invocation_id=frame.invocation_id, epoch=frame.epoch))
         try:
-            machine = Machine(frame, self._out, compare=compare_payloads, max_value_bytes=self._max_value_bytes)
+            machine = Machine(
+                frame,
+                self._out,
+                compare=compare_payloads,
+                max_value_bytes=self._max_value_bytes,
+                where=place_in_handler,
+            )
         except FrameError as error:
             self._reject(frame, StatusCode.INTERNAL, str(error))
             return

@@ -18,6 +18,7 @@ from restate_protocol.journal import Result
 from ..attempt import Attempt
 from ..compare import compare_payloads
 from ..driver import begin
+from ..places import place_in_handler
 from ..services import Handlers, deploy
 from ..session import wall_clock_ms
 from ..vm.journal import describe
@@ -100,7 +101,7 @@ class _Replay:
     def __init__(self, start: pb.Start) -> None:
         self._start = start
         self._out: list[EndpointFrame] = []
-        self._machine = Machine(start, self._out, compare=compare_payloads)
+        self._machine = Machine(start, self._out, compare=compare_payloads, where=place_in_handler)
         self._attempt: Attempt | None = None
 
     async def run(self, bound: Any) -> Replayed:

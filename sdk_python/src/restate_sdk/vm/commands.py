@@ -6,6 +6,7 @@ Invariant: a command is emitted only when no recorded one is left, and nothing i
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from restate_protocol import journal
@@ -16,8 +17,9 @@ from restate_protocol.journal import Failure, Headers, Result, Value
 from restate_protocol.status import StatusCode
 
 from .awaiting import Handle
-from .errors import Closed, Difference, JournalMismatch
-from .journal import Comparator, Recording, describe, difference, name_of, read_command
+from .errors import Closed, JournalMismatch
+from .journal import Comparator, Recording, describe, differs, name_of, read_command, side_by_side
+from .mismatch import MismatchReport, Row
 from .results import ResultQueue
 from .state import LocalState
 from .tries import RunTries
@@ -41,6 +43,7 @@ class Commands:
         out: where frames for the runtime are appended, in order.
         compare: compares payloads that are not equal as bytes.
         max_value_bytes: the longest value that may be sent.
+        where: tells the place in the handler's code that is being executed, one line for each frame.
     """
 
     __slots__ = (
@@ -58,6 +61,7 @@ class Commands:
         "_signals",
         "_state",
         "_tries",
+        "_where",
         "_with_result",
         "awakeables",
         "epoch",
@@ -66,7 +70,15 @@ class Commands:
         "payload",
     )
 
-    def __init__(self, start: pb.Start, out: list[EndpointFrame], *, compare: Comparator, max_value_bytes: int) -> None:
+    def __init__(
+        self,
+        start: pb.Start,
+        out: list[EndpointFrame],
+        *,
+        compare: Comparator,
+        max_value_bytes: int,
+        where: Callable[[], str],
+    ) -> None:
         self.invocation_id = start.invocation_id
         self.epoch = start.epoch
         self.payload = b""
@@ -74,6 +86,7 @@ class Commands:
         self.awakeables = 0
         self._out = out
         self._compare = compare
+        self._where = where
         self._last_run: tuple[pb.Command, str] | None = None
         self._max_value_bytes = max_value_bytes
         self._over: str | None = None
@@ -127,19 +140,19 @@ class Commands:
         self, number: int, recorded: bytes, entry: journal.Command, message: type[Any] | None
     ) -> journal.Command:
         then = read_command(recorded)
-        found = difference(then, entry, message, self._compare)
-        if found is not None:
-            self._mismatch(number, then, describe(entry), found)
+        if differs(then, entry, message, self._compare):
+            self._mismatch(number, then, describe(entry), side_by_side(then, entry, message, self._compare))
         return then
 
-    def _mismatch(self, number: int, then: journal.Command, now: str, found: Difference) -> NoReturn:
-        mismatch = JournalMismatch(number, describe(then), now, found)
+    def _mismatch(self, number: int, then: journal.Command, now: str, rows: tuple[Row, ...]) -> NoReturn:
+        entries = self._recording.entries_before(number)
+        report = MismatchReport(self.invocation_id, number, entries, describe(then), now, rows, self._where())
         self.fail(
-            Failure(StatusCode.INTERNAL, str(mismatch)),
+            Failure(StatusCode.INTERNAL, str(report)),
             behavior=Behavior.PAUSE,
             command=(number, journal.type_name(then), name_of(then)),
         )
-        raise mismatch
+        raise JournalMismatch(report)
 
     def _check_result(self, result: Result, what: str) -> None:
         if isinstance(result, Value):

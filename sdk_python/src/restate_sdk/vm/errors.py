@@ -11,7 +11,7 @@ lets them pass. A handler that swallows one gets it again at its next operation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .mismatch import MismatchReport
 
 
 class AttemptOver(BaseException):
@@ -38,45 +38,9 @@ class Closed(AttemptOver):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Where a command departs from the journal.
-
-    Args:
-        field: name of the differing field; "command" where the commands are of two types.
-        recorded: what the journal has, for people.
-        attempted: what the handler does now, for people.
-    """
-
-    field: str
-    recorded: str
-    attempted: str
-
-
 class JournalMismatch(AttemptOver):
-    """The handler does something else than the journal has recorded.
+    """The handler does something else than the journal has recorded. Its text is the report."""
 
-    Args:
-        command: number of the command.
-        recorded: the recorded command, for people; "nothing" where it has none.
-        attempted: what the handler does now, for people.
-        difference: the field that differs.
-    """
-
-    def __init__(self, command: int, recorded: str, attempted: str, difference: Difference) -> None:
-        self.command = command
-        self.recorded = recorded
-        self.attempted = attempted
-        self.difference = difference
-        super().__init__(_mismatch_text(command, recorded, attempted, difference))
-
-
-def _mismatch_text(command: int, recorded: str, attempted: str, difference: Difference) -> str:
-    detail = ""
-    if difference.field != "command":
-        detail = f" They differ in {difference.field}: recorded {difference.recorded}, now {difference.attempted}."
-    return (
-        f"journal mismatch at command {command}: the journal has {recorded}, the handler now does {attempted}.{detail}"
-        " A handler must repeat the steps of its earlier attempts: run the code that made the journal, and keep"
-        " clocks, random numbers and I/O inside ctx.run"
-    )
+    def __init__(self, report: MismatchReport) -> None:
+        self.report = report
+        super().__init__(str(report))

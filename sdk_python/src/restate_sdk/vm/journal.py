@@ -7,19 +7,20 @@ messages. Fields that hold what an earlier attempt saw or when it ran are never 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
-from restate_protocol import journal
+from restate_protocol import ids, journal
 from restate_protocol.errors import FrameError
 from restate_protocol.journal import Command, Completion, Notification, Result, Signal, Value, Void
 
-from .errors import Difference
+from .mismatch import Row
 
-#: Compares two payloads of a message class (None: unknown) that are not equal as bytes. Gives None where they are
-#: equal as values, else the difference: recorded and attempted, for people.
-Comparator: TypeAlias = Callable[[type[Any] | None, bytes, bytes], tuple[str, str] | None]
+#: Compares two payloads of a message class (None: unknown) that are not equal as bytes. Gives the parts in which they
+#: differ as values: path, recorded and attempted, for people; an empty path is the whole.
+Comparator: TypeAlias = Callable[[type[Any] | None, bytes, bytes], Sequence[tuple[str, str, str]]]
 
 _SEEN_BY_AN_EARLIER_ATTEMPT = frozenset(
     {
@@ -43,9 +44,9 @@ _NOTIFICATION_TAGS = (
 _RUN_TAG = journal.encode(journal.Run(""))[:1]
 
 
-def compare_bytes(cls: type[Any] | None, recorded: bytes, attempted: bytes) -> tuple[str, str] | None:
+def compare_bytes(cls: type[Any] | None, recorded: bytes, attempted: bytes) -> Sequence[tuple[str, str, str]]:
     """The comparator that knows no messages: other bytes are another value."""
-    return None if recorded == attempted else (_short(recorded), _short(attempted))
+    return () if recorded == attempted else (("", _short(recorded), _short(attempted)),)
 
 
 class Recording:
@@ -55,12 +56,13 @@ class Recording:
         length: how many entries were announced.
     """
 
-    __slots__ = ("_at", "_commands", "_missing", "notifications")
+    __slots__ = ("_at", "_commands", "_missing", "_notified", "notifications")
 
     def __init__(self, length: int) -> None:
         self._commands: list[bytes] = []
         self._missing = length
         self._at = 0
+        self._notified: list[int] = []  # how many commands come before each entry that is a notification
         self.notifications: list[Notification] = []
 
     def add(self, entries: Sequence[bytes]) -> None:
@@ -75,6 +77,7 @@ class Recording:
         for entry in entries:
             if entry[:2] in _NOTIFICATION_TAGS:
                 self.notifications.append(read_notification(entry))
+                self._notified.append(len(self._commands))
             else:
                 if entry[:1] == _RUN_TAG:
                     self._note_result(entry)
@@ -95,6 +98,10 @@ class Recording:
     def left(self) -> bool:
         """Whether commands remain to be replayed."""
         return self._at < len(self._commands)
+
+    def entries_before(self, command: int) -> int:
+        """How many entries come before a command."""
+        return command + bisect_right(self._notified, command)
 
     def peek(self) -> bytes:
         """The next command, which stays next."""
@@ -131,37 +138,87 @@ def read_command(entry: bytes) -> Command:
     return decoded
 
 
-def difference(recorded: Command, attempted: Command, cls: type[Any] | None, compare: Comparator) -> Difference | None:
-    """The first field in which two commands differ as values, or None."""
+def side_by_side(recorded: Command, attempted: Command, cls: type[Any] | None, compare: Comparator) -> tuple[Row, ...]:
+    """Two commands, field by field."""
+    kind = type(attempted)
+    if type(recorded) is kind:
+        return tuple(row for name in _COMPARED[kind] for row in _rows(recorded, attempted, name, cls, compare))
+    types = Row("command", journal.type_name(recorded), journal.type_name(attempted))
+    then, now = _told(recorded), _told(attempted)
+    names = dict.fromkeys([*then, *now])
+    return (types, *(Row(name, then.get(name), now.get(name), differs=False) for name in names))
+
+
+def differs(recorded: Command, attempted: Command, cls: type[Any] | None, compare: Comparator) -> bool:
+    """Whether two commands are different ones, as values."""
     kind = type(attempted)
     if type(recorded) is not kind:
-        return Difference("command", describe(recorded), describe(attempted))
-    for one in fields(kind):
-        if (kind, one.name) in _SEEN_BY_AN_EARLIER_ATTEMPT:
-            continue
-        then, now = getattr(recorded, one.name), getattr(attempted, one.name)
-        found = _field_difference(kind, one.name, then, now, cls, compare)
-        if found is not None:
-            return Difference(one.name, *found)
+        return True
+    if isinstance(recorded, journal.Run) and isinstance(attempted, journal.Run):  # each replayed step comes here
+        return recorded.name != attempted.name
+    return any(row.differs for name in _COMPARED[kind] for row in _rows(recorded, attempted, name, cls, compare))
+
+
+_COMPARED: dict[type[Any], tuple[str, ...]] = {
+    kind: tuple(one.name for one in fields(kind) if (kind, one.name) not in _SEEN_BY_AN_EARLIER_ATTEMPT)
+    for kind in get_args(Command)
+}
+
+
+def _told(command: Command) -> dict[str, str]:
+    """The fields of a command that say something."""
+    values = ((name, getattr(command, name)) for name in _COMPARED[type(command)])
+    return {name: _field_text(name, value) for name, value in values if value not in (None, "", (), 0)}
+
+
+def _rows(recorded: Command, attempted: Command, name: str, cls: type[Any] | None, compare: Comparator) -> list[Row]:
+    """A field of two commands of one type; a message in the fields in which it differs."""
+    kind, then, now = type(attempted), getattr(recorded, name), getattr(attempted, name)
+    payload = _as_payload(kind, name, then, now)
+    if payload is not None and then != now:
+        return [Row(f"{name}.{path}" if path else name, a, b) for path, a, b in compare(cls, *payload)]
+    if (kind, name) == (journal.Send, "execute_at_ms"):
+        return [Row("delay", _delay(then), _delay(now), differs=bool(then) != bool(now))] if then or now else []
+    if then == now and then in (None, "", ()):
+        return []
+    return [Row(name, _field_text(name, then), _field_text(name, now), differs=then != now)]
+
+
+def _as_payload(kind: type[Command], name: str, then: Any, now: Any) -> tuple[bytes, bytes] | None:
+    """Both sides as bytes of one type, where the field holds such."""
+    if (kind, name) in _PAYLOADS:
+        return then, now
+    if isinstance(then, Value) and isinstance(now, Value) and then.type == now.type:
+        return then.data, now.data
     return None
 
 
-def _field_difference(
-    kind: type[Command], name: str, then: Any, now: Any, cls: type[Any] | None, compare: Comparator
-) -> tuple[str, str] | None:
-    if then == now:
-        return None
-    if (kind, name) in _PAYLOADS:
-        return compare(cls, then, now)
-    if (kind, name) == (journal.Send, "execute_at_ms"):
-        return None if bool(then) == bool(now) else (_delay(then), _delay(now))
-    if isinstance(then, Value) and isinstance(now, Value) and then.type == now.type:
-        return compare(cls, then.data, now.data)
-    return _short(then), _short(now)
+def _field_text(name: str, value: Any) -> str:
+    match value:
+        case bytes() if name == "invocation_id":
+            return ids.invocation_id_text(value) if len(value) == ids.INVOCATION_ID_BYTES else value.hex()
+        case bytes():
+            return f"{len(value)} bytes"
+        case Value():
+            return f"{len(value.data)} bytes of {value.type}" if value.type else f"{len(value.data)} bytes"
+        case journal.Failure():
+            return f"failure {value.code}: {_short(value.message)}"
+        case Void():
+            return "void"
+        case str() if value.isprintable():
+            return value if len(value) <= _LONGEST_TEXT else value[:_LONGEST_TEXT] + "…"
+        case str():
+            return _short(value)
+        case None:
+            return "none"
+        case tuple():
+            return _field_text(name, ", ".join(f"{key}: {one.decode(errors='replace')}" for key, one in value))
+        case _:
+            return str(value)
 
 
 def _delay(execute_at_ms: int) -> str:
-    return "with a delay" if execute_at_ms else "without a delay"
+    return "with" if execute_at_ms else "without"
 
 
 def _short(value: object) -> str:

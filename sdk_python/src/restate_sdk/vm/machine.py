@@ -8,7 +8,7 @@ a clock or draws a number. Once the attempt is over, every operation raises Atte
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from restate_protocol import awaiting as protocol_awaiting
@@ -33,8 +33,9 @@ from .awaiting import (
     winner,
 )
 from .commands import DEFAULT_MAX_VALUE_BYTES
-from .errors import Difference, Suspended
+from .errors import Suspended
 from .journal import Comparator, compare_bytes, describe, read_command, read_notification
+from .mismatch import Row
 from .operations import Operations
 from .run_operations import RunOperations
 from .state_operations import StateOperations
@@ -49,6 +50,7 @@ class Machine(RunOperations, StateOperations, Operations):
         out: where frames for the runtime are appended, in order.
         compare: compares payloads that are not equal as bytes.
         max_value_bytes: the longest value that may be sent.
+        where: tells the place in the handler's code that is being executed, one line for each frame.
 
     Raises:
         FrameError: the journal in `start` is not one.
@@ -63,8 +65,9 @@ class Machine(RunOperations, StateOperations, Operations):
         *,
         compare: Comparator = compare_bytes,
         max_value_bytes: int = DEFAULT_MAX_VALUE_BYTES,
+        where: Callable[[], str] = str,
     ) -> None:
-        super().__init__(start, out, compare=compare, max_value_bytes=max_value_bytes)
+        super().__init__(start, out, compare=compare, max_value_bytes=max_value_bytes, where=where)
         self._add(start.entries)
 
     # Frames
@@ -199,7 +202,7 @@ class Machine(RunOperations, StateOperations, Operations):
     def _await_was_added(self, tree: Tree) -> NoReturn:
         then = read_command(self._recording.peek())
         waits = "a wait for " + _handles(leaves(open_part(tree, self._results.seen)))
-        self._mismatch(self._next, then, waits, Difference("command", describe(then), waits))
+        self._mismatch(self._next, then, waits, (Row("command", describe(then), waits),))
 
     # Ends
 

@@ -11,8 +11,8 @@ from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.journal import Failure, Result
 
 from .commands import Commands
-from .errors import Difference
 from .journal import describe
+from .mismatch import Row
 from .tries import RunTries
 
 
@@ -111,4 +111,5 @@ class RunOperations(Commands):
             JournalMismatch: always.
         """
         run = journal.Run(name)
-        self._mismatch(number, run, describe(run), Difference("the type of its result", recorded, expected))
+        rows = Row("name", name, name, differs=False), Row("result", recorded, expected)
+        self._mismatch(number, run, describe(run), rows)
