@@ -74,8 +74,7 @@ def state_of(bench: Bench, invocation_id: bytes) -> str:
     hot = bench.hot(invocation_id)
     if hot.record.status is not Status.ACTIVE:
         return hot.record.status.value
-    shown: str = hot.phase.value
-    return "running" if hot.phase is Phase.ATTEMPT else shown
+    return "running" if hot.phase is Phase.ATTEMPT else str(hot.phase.value)
 
 
 # (verb, state before) -> state after, and whether it is refused

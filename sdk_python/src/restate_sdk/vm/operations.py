@@ -10,6 +10,7 @@ from restate_protocol.journal import Headers, Result, Void
 
 from .awaiting import Handle
 from .commands import Commands
+from .journal import read_command
 
 
 class Operations(Commands):
@@ -74,7 +75,12 @@ class Operations(Commands):
             return ids.workflow_invocation_id(service, key)
         if idempotency_key:
             return ids.idempotent_invocation_id(service, handler, key, idempotency_key)
-        return ids.child_invocation_id(self.invocation_id, self._next)
+        child = ids.child_invocation_id(self.invocation_id, self._next)
+        if not self._recording.left or child in self._recording.peek():
+            return child
+        # An invocation that was restarted has recorded the calls of its origin.
+        then = read_command(self._recording.peek())
+        return then.invocation_id if isinstance(then, journal.Call | journal.Send) else child
 
     def sys_awakeable(self, type_name: str) -> int:
         """A new awakeable. Its number is the handle, negated."""
