@@ -9,7 +9,7 @@ from restate_protocol import journal as j
 from restate_runtime.core import decision as d
 from restate_runtime.core import events as ev
 from restate_runtime.core.records import Status, Timer, TimerKind
-from restate_runtime.core.world import Phase
+from restate_runtime.core.world import Phase, World
 
 from tests.core.harness import Bench, only
 
@@ -118,3 +118,19 @@ def _step(bench: Bench, step: str, invocation_id: bytes) -> d.Decision:
         bench.say(invocation_id, j.Sleep(bench.now_ms))
         return bench.do(ev.AttemptSuspended(invocation_id, hot.record.epoch, aw.OnCommand(number)))
     return d.Decision()
+
+
+def test_a_key_is_a_queue_only_while_somebody_waits_for_it() -> None:
+    world = World()
+    key = ("bench.v1.Object", "one")
+    assert world.enqueue(key, b"a")
+    assert not world.enqueue(key, b"b")
+    assert not world.enqueue(key, b"c")
+    assert world.queued == 2
+    assert world.follower(key, b"a") == b"b"
+    assert world.dequeue(key, b"b") == b"a"
+    assert world.dequeue(key, b"a") == b"c"
+    assert world.queues == {key: (b"c",)}
+    assert world.follower(key, b"c") is None
+    assert world.dequeue(key, b"c") is None
+    assert (world.queues, world.queued) == ({}, 0)

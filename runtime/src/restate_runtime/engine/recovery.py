@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from ..core.events import Recover
@@ -32,5 +33,5 @@ async def _queues(engine: Engine, store: Store) -> None:
     holders = await store.key_holders()
     holders.sort(key=lambda one: (one.status is Status.QUEUED, one.queue_seq))
     for holder in holders:
-        world.enqueue((holder.service, holder.key), holder.invocation_id)
+        world.enqueue((sys.intern(holder.service), holder.key), holder.invocation_id)
         world.next_queue_seq = max(world.next_queue_seq, holder.queue_seq + 1)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from restate_protocol import journal as j
 from restate_protocol.gen.restate.admin.v1 import admin_pb as pb
-from restate_protocol.ids import parse_invocation_id
+from restate_protocol.ids import invocation_id_text, parse_invocation_id
 
 from .node import Node
 
@@ -52,6 +52,32 @@ class Verbs:
         """Ends an invocation without running its code."""
         await self._node().engine.kill(parse_invocation_id(invocation_id))
 
-    async def resume(self, invocation_id: str) -> None:
-        """Starts a paused invocation again."""
-        await self._node().engine.resume(parse_invocation_id(invocation_id))
+    async def cancel(self, invocation_id: str) -> None:
+        """Asks an invocation to end: its handler gets a TerminalError where it waits."""
+        await self._node().engine.cancel(parse_invocation_id(invocation_id))
+
+    async def pause(self, invocation_id: str) -> None:
+        """Stops an invocation until it is resumed."""
+        await self._node().engine.pause(parse_invocation_id(invocation_id))
+
+    async def resume(self, invocation_id: str, *, deployment_id: str | None = None) -> None:
+        """Starts a paused invocation again, on another deployment if one is given."""
+        await self._node().engine.resume(parse_invocation_id(invocation_id), deployment_id)
+
+    async def restart(self, invocation_id: str, *, entries: int = 0, deployment_id: str | None = None) -> str:
+        """Starts a completed invocation anew, with the first entries of its journal; gives the new id.
+
+        Args:
+            entries: how many entries are kept; 0: it begins from the start.
+            deployment_id: where it runs; None: where the original ran, or the newest if nothing is kept.
+        """
+        id_ = parse_invocation_id(invocation_id)
+        return invocation_id_text(await self._node().engine.restart(id_, entries, deployment_id))
+
+    async def purge(self, invocation_id: str) -> None:
+        """Removes a completed invocation."""
+        await self._node().engine.purge(parse_invocation_id(invocation_id))
+
+    async def purge_journal(self, invocation_id: str) -> None:
+        """Removes the journal of a completed invocation; its result stays."""
+        await self._node().engine.purge_journal(parse_invocation_id(invocation_id))
