@@ -73,7 +73,7 @@ STATES: dict[str, Callable[[Bench], bytes]] = {
 def state_of(bench: Bench, invocation_id: bytes) -> str:
     hot = bench.hot(invocation_id)
     if hot.record.status is not Status.ACTIVE:
-        return hot.record.status.value
+        return str(hot.record.status.value)
     return "running" if hot.phase is Phase.ATTEMPT else str(hot.phase.value)
 
 

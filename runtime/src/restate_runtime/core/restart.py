@@ -14,7 +14,6 @@ from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
 
 from . import deadlines
-from . import deadlines
 from .acceptance import place
 from .decision import AnswerAccepted, AnswerRefused, ArmTimer, CreateInvocation, PutTimer
 from .events import Restart
@@ -60,8 +59,6 @@ def restart(turn: Turn, event: Restart) -> None:
             timer = Timer(command.wake_at_ms, record.id, number, TimerKind.SLEEP)
             turn.write(PutTimer(timer))
             turn.effect(ArmTimer(timer))
-    if target.handler.execution_timeout_ms is not None:
-        deadlines.begin(turn, hot)
     if target.handler.execution_timeout_ms is not None:
         deadlines.begin(turn, hot)
     place(turn, hot)
