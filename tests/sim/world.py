@@ -13,6 +13,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -172,7 +173,8 @@ class World:
             await node.crash()
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(work)
+        # In a context of its own: what is made while a handler executes is not the handler's.
+        task = Context().run(asyncio.get_running_loop().create_task, work)
         self._tasks.add(task)
         task.add_done_callback(self._reap)
         return task
