@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from restate_protocol import journal as j
 from restate_protocol.errors import TerminalError
 from restate_protocol.gen.restate.protocol.v1 import journal_pb
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.status import StatusCode
+from restate_sdk.vm.machine import Machine
 
 from .journals import Attempt, start_frame
 
@@ -90,6 +93,70 @@ def test_a_replayed_fetch_waits_for_its_completion() -> None:
     assert get(one) is None
     one.complete(1, j.Void())
     assert one.machine.poll(1)
+
+
+FETCHED: list[j.Entry] = [j.GetState(1), j.Completion(1, j.Value(b"then"))]
+
+
+@pytest.mark.parametrize(
+    ("entries", "replay", "expected"),
+    [
+        ([j.SetState(1, b"x")], lambda m: m.sys_set_state(1, b"x"), j.Value(b"x")),
+        ([j.ClearState(1)], lambda m: m.sys_clear_state(1), j.Void()),
+        ([j.ClearAllState()], lambda m: m.sys_clear_all_state(), j.Void()),
+        ([j.SetState(2, b"x")], lambda m: m.sys_set_state(2, b"x"), None),
+    ],
+)
+def test_replayed_writes_are_known_where_only_a_part_of_the_state_came(
+    entries: list[j.Entry], replay: Callable[[Machine], object], expected: j.Result | None
+) -> None:
+    one = attempt(*entries, state={}, partial=True)
+    replay(one.machine)
+    assert get(one) == expected
+    assert one.commands == [j.GetState(1, expected)]
+
+
+def test_each_read_is_fetched_anew_for_others_may_have_written() -> None:
+    one = attempt(*FETCHED, state={}, partial=True)
+    assert get(one) == j.Value(b"then")
+    assert get(one) is None
+    one.complete(2, j.Value(b"now"))
+    assert one.machine.poll(2)
+    assert one.machine.result(2) == j.Value(b"now")
+
+
+def test_a_write_is_read_back_while_an_earlier_read_is_still_on_its_way() -> None:
+    one = attempt(state={}, partial=True)
+    before = one.machine.sys_get_state(1)
+    one.machine.sys_set_state(1, b"new")
+    assert get(one) == j.Value(b"new")
+    one.complete(before, j.Value(b"old"))
+    assert one.machine.poll(before)
+    assert one.machine.result(before) == j.Value(b"old")
+    assert get(one) == j.Value(b"new")
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_fetched_and_known_reads_replay_alike_whatever_came_with_the_attempt(partial: bool) -> None:
+    """Whether the state came with an attempt is no part of the journal."""
+    one = attempt(*FETCHED, j.GetState(1, j.Value(b"known")), state={1: b"later"}, partial=partial)
+    assert get(one) == j.Value(b"then")
+    assert get(one) == j.Value(b"known")
+    assert one.out == []
+
+
+def test_fetched_keys_give_their_completion() -> None:
+    one = attempt(j.GetStateKeys(), state={}, partial=True)
+    assert keys(one) is None
+    one.complete(1, j.Value(journal_pb.StateKeys(numbers=[2, 5]).to_binary()))
+    assert one.machine.poll(1)
+
+
+def test_after_clearing_all_the_keys_are_known() -> None:
+    one = attempt(state={}, partial=True)
+    one.machine.sys_clear_all_state()
+    one.machine.sys_set_state(3, b"x")
+    assert keys(one) == [3]
 
 
 def keys(one: Attempt) -> list[int] | None:

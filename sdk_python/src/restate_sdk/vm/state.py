@@ -1,6 +1,8 @@
 """The state entries as the handler would see them now: what came with the attempt, and its own writes since.
 
-Replayed writes are not applied: they are in what came with the attempt.
+Replayed writes are in what came with the attempt, if everything came. If only a part did, they are applied as they
+are replayed: the last of them is what is there now, for who may write is the only one who writes. Reads are not kept:
+a handler that only reads may want to see what others wrote since.
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ class LocalState:
         complete: whether these are all there are.
     """
 
-    __slots__ = ("_complete", "_entries")
+    __slots__ = ("_complete", "_entries", "lacks_replayed")
 
     def __init__(self, entries: Iterable[tuple[int, bytes]], *, complete: bool) -> None:
         self._entries: dict[int, bytes | None] = dict(entries)
         self._complete = complete
+        self.lacks_replayed = not complete  # whether replayed writes have to be applied
 
     def get(self, number: int) -> Result | None:
         """The entry, Void where there is none, or None where it must be fetched."""

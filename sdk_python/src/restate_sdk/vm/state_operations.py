@@ -17,7 +17,7 @@ class StateOperations(Commands):
     __slots__ = ()
 
     def sys_get_state(self, number: int) -> int:
-        """A state entry: Value, or Void where there is none. Settled at once unless it must be fetched."""
+        """A state entry: Value, or Void where there is none. Settled at once, or by a completion if it is fetched."""
         self.check_open()
         if self._recording.left:
             recorded = self._replayed(journal.GetState(number))
@@ -33,23 +33,23 @@ class StateOperations(Commands):
     def sys_set_state(self, number: int, value: bytes, message: type[Any] | None = None) -> None:
         """Sets a state entry."""
         self._check_size(value, f"state field {number}")
-        live = not self._recording.left
+        known = self._recording.left and not self._state.lacks_replayed
         self._issue(journal.SetState(number, value), message)
-        if live:
+        if not known:
             self._state.put(number, value)
 
     def sys_clear_state(self, number: int) -> None:
         """Removes a state entry."""
-        live = not self._recording.left
+        known = self._recording.left and not self._state.lacks_replayed
         self._issue(journal.ClearState(number))
-        if live:
+        if not known:
             self._state.put(number, None)
 
     def sys_clear_all_state(self) -> None:
         """Removes every state entry."""
-        live = not self._recording.left
+        known = self._recording.left and not self._state.lacks_replayed
         self._issue(journal.ClearAllState())
-        if live:
+        if not known:
             self._state.clear()
 
     def sys_state_keys(self) -> int:
