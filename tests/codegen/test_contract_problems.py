@@ -211,6 +211,21 @@ enum Kind { KIND_UNSPECIFIED = 0; }
             "to the input.",
         ],
     ),
+    "promises that are not there": (
+        """\
+service A {
+  option (restate.v1.service).kind = WORKFLOW;
+  option (restate.v1.service).promises = "shop.v1.Nothing";
+  rpc Run(Key) returns (Void);
+}
+message Key { string id = 1 [(restate.v1.field).key = true]; }
+message Void {}
+""",
+        [
+            'a.proto:4:3: `promises` names "shop.v1.Nothing", which is no message in the input. Give its full '
+            "name, such as shop.v1.CheckoutPromises.",
+        ],
+    ),
     "oneof in state and promises": (
         """\
 service Pay {
@@ -298,7 +313,7 @@ message SoldOut {}
 """,
         [
             'a.proto:4:5: `errors` names "shop.v1.Gone", which is no message in the input. Give its full '
-            "name, such as shop.v1.CartState.",
+            "name, such as shop.v1.SoldOut.",
             'a.proto:5:5: `errors` names "SoldOut", which is no message in the input. Write its full name: '
             '"shop.v1.SoldOut".',
             'a.proto:6:5: `errors` names ".shop.v1.SoldOut", with a leading dot. Write "shop.v1.SoldOut".',
@@ -307,7 +322,7 @@ message SoldOut {}
             "google/protobuf/descriptor.proto and not in a file of yours. Define a message of your own that "
             "has it as a field, or add that file to the input.",
             'a.proto:10:5: `errors` names "", which is no message in the input. Give its full name, such as '
-            "shop.v1.CartState.",
+            "shop.v1.SoldOut.",
         ],
     ),
     "a workflow without run handler": (

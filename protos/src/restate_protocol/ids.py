@@ -89,7 +89,7 @@ _PAIRS = [a + b for a in _DIGITS for b in _DIGITS]
 
 
 def _text(data: bytes) -> str:
-    """Base32 "hex" without padding. Every call of a handler needs one, and base64.b32hexencode is four times slower."""
+    """Base32 "hex" without padding. Every call of a handler needs one, and base64.b32hexencode is slower."""
     digits = (len(data) * 8 + 4) // 5
     even = digits + digits % 2
     number = int.from_bytes(data, "big") << (even * 5 - len(data) * 8)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,8 +185,17 @@ class Server:
         self.traces.report(report)
 
 
-async def serve(settings: Settings, *, ready: Callable[[Server, Ports], None] | None = None) -> None:
+async def serve(
+    settings: Settings,
+    *,
+    ready: Callable[[Server, Ports], None] | None = None,
+    stopping: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Runs a runtime until SIGTERM or SIGINT, then drains it.
+
+    Args:
+        ready: called once it listens.
+        stopping: awaited before it begins to stop.
 
     Raises:
         StoreError: the store cannot be used, or a commit failed: nothing was acknowledged after that.
@@ -204,6 +213,8 @@ async def serve(settings: Settings, *, ready: Callable[[Server, Ports], None] | 
         _log.info("stopping")
     finally:
         stopped.cancel()
+        if stopping is not None:
+            await stopping()
         await server.stop()
     if server.engine.failed.done():
         await server.engine.failed

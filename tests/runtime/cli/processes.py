@@ -43,6 +43,11 @@ class Command:
             self.process.send_signal(signal.SIGTERM)
         return await self.end()
 
+    async def interrupt(self) -> int:
+        """Ctrl-C, which reaches the command and its children alike; gives the exit code."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return await self.end()
+
 
 @asynccontextmanager
 async def runtime(folder: Path, *args: str) -> AsyncIterator[Command]:
@@ -55,6 +60,7 @@ async def runtime(folder: Path, *args: str) -> AsyncIterator[Command]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         limit=1 << 20,
+        start_new_session=True,  # a group of its own, as a shell makes it
     )
     command = Command(process)
     try:

@@ -133,6 +133,25 @@ async def test_a_broken_contract_is_told_and_the_app_goes_on(folder: Path) -> No
     assert (folder / "gen" / "greeter" / "v1" / "greeter_pb.py").read_text() == before
 
 
+async def test_state_that_does_not_fit_any_more_is_named_in_full(folder: Path) -> None:
+    proto = folder / "protos" / "greeter" / "v1" / "greeter.proto"
+    async with developing(folder) as (command, curl):
+        assert await pasted(curl) == (200, {"message": "Hello name 1"})
+        proto.write_text(PROTO.replace("int64 count", "string count"))
+        await command.until("what is stored does not fit the contract of app:$")
+        await command.until(r"^  greeter\.v1\.Greeter: state field 1 was int64 count, is string count$")
+        await command.until(r"Take the change back, or start with another database \(--db\)")
+
+
+async def test_ctrl_c_ends_it_without_a_word(folder: Path) -> None:
+    async with developing(folder) as (command, curl):
+        assert await pasted(curl) == (200, {"message": "Hello name 1"})
+        await command.until(r"set_state count")
+        told = len(command.lines)
+        assert await command.interrupt() == 0
+        assert command.lines[told:] == []
+
+
 async def test_an_app_without_an_endpoint_says_what_to_write(folder: Path) -> None:
     (folder / "app.py").write_text("x = 1\n")
     async with runtime(folder, "dev", "app.py", *FREE_PORTS) as command:

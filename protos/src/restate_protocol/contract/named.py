@@ -12,6 +12,8 @@ _STATE = (*SERVICE_OPTION, 2)
 _PROMISES = (*SERVICE_OPTION, 3)
 _ERRORS = (*HANDLER_OPTION, 4)
 
+_EXAMPLES = {"state": "shop.v1.CartState", "promises": "shop.v1.CheckoutPromises", "errors": "shop.v1.SoldOut"}
+
 
 def read_state(reading: Reading, service: DescService, name: str) -> DescMessage | None:
     """The state message; None after noting a problem."""
@@ -81,11 +83,11 @@ def _not_found(reading: Reading, what: str, name: str) -> tuple[str, str]:
         return f"{text}, which is an enum", "Name a message."
     if reading.registry.service(name) is not None:
         return f"{text}, which is a service", "Name a message."
-    return f"{text}, which is no message in the input", _did_you_mean(reading, bare)
+    return f"{text}, which is no message in the input", _did_you_mean(reading, what, bare)
 
 
-def _did_you_mean(reading: Reading, name: str) -> str:
+def _did_you_mean(reading: Reading, what: str, name: str) -> str:
     last = name.rpartition(".")[2]
     found = [one.type_name for one in reading.registry if isinstance(one, DescMessage) and one.name == last]
     users = sorted(found)
-    return f'Write its full name: "{users[0]}".' if users else "Give its full name, such as shop.v1.CartState."
+    return f'Write its full name: "{users[0]}".' if users else f"Give its full name, such as {_EXAMPLES[what]}."

@@ -16,11 +16,16 @@ def check(registry: Registry, new: Loaded) -> None:
     Raises:
         DeploymentError: FAILED_PRECONDITION, with every break.
     """
-    problems: list[str] = []
+    lines = problems(registry, new)
+    if lines:
+        raise DeploymentError(f"the deployment would break what is there; force takes it all the same:\n{lines}")
+
+
+def problems(registry: Registry, new: Loaded) -> str:
+    """Every break on a line of its own; empty where there is none."""
+    found: list[str] = []
     for service in new.services.values():
         old = registry.service(service.name)
         if old is not None:
-            problems += breaks(old, service)
-    if problems:
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        raise DeploymentError(f"the deployment would break what is there; force takes it all the same:\n{lines}")
+            found += breaks(old, service)
+    return "\n".join(f"  {problem}" for problem in found)

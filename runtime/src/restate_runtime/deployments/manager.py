@@ -120,12 +120,16 @@ class Deployments:
 
     def _check(self, loaded: Loaded, dev_name: str) -> None:
         """Refuses what would break state, keys or promises; a development server is only warned."""
-        try:
+        if not dev_name:
             compatibility.check(self._registry, loaded)
-        except DeploymentError as error:
-            if not dev_name:
-                raise
-            _log.warning("what is stored does not fit the contract: start with a fresh database", problem=str(error))
+            return
+        lines = compatibility.problems(self._registry, loaded)
+        if lines:
+            # In the text and not beside it, so that people read lines.
+            _log.warning(
+                f"what is stored does not fit the contract of {dev_name}:\n{lines}\n"
+                "  Handlers that use it will fail. Take the change back, or start with another database (--db)."
+            )
 
     def _describe(self, hello: pb.EndpointHello, manifest: handshake.ManifestOf, address: str) -> Deployment:
         return Deployment(
@@ -216,7 +220,9 @@ class Deployments:
                 task.cancel()
             await asyncio.gather(writer, watcher, reader, return_exceptions=True)
             self._dispatcher.closed(session, reason)
-            _log.warning("session closed", deployment=session.deployment_id, reason=reason)
+            # One side said before that it would end: nothing to look at.
+            tell = _log.info if self._draining or session.draining else _log.warning
+            tell("session closed", deployment=session.deployment_id, reason=reason)
 
     async def _watch(self, session: Session) -> None:
         """Ends a session that does not confirm what it is sent."""
