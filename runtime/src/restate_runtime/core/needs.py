@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from restate_protocol import ids
 from restate_protocol import journal as j
+from restate_protocol.contract.model import OnMaxAttempts
 from restate_protocol.errors import IdError
 from restate_protocol.immutable import immutable
 from restate_protocol.services import HandlerMode
@@ -33,12 +34,15 @@ from .events import (
     Purge,
     Recover,
     Resume,
+    RunProposed,
+    RunTryFailed,
     SignalSent,
     Submit,
     TimerFired,
 )
 from .lifecycle import awaited_calls, tree
 from .records import TimerKind
+from .retry import exhausted
 from .turn import key_of
 from .world import Hot, Key, World
 
@@ -70,7 +74,9 @@ def missing(world: World, event: Event) -> list[Need]:
     """What is needed for the event and neither in memory nor known to be absent."""
     match event:
         case CommandSaid():
-            return _of_command(world, event)
+            return _of_command(world, event) or _of_refusal(world, event.subject)
+        case RunProposed() | RunTryFailed():
+            return _of_refusal(world, event.subject)
         case Submit():
             return _invocations(world, [event.subject]) if event.derived else _NONE
         case TimerFired(timer=timer) if timer.kind is TimerKind.DEADLINE:
@@ -109,6 +115,17 @@ def _of_completion(world: World, invocation_id: bytes) -> list[Need]:
         if following is not None:
             wanted.append(following)
     return _invocations(world, wanted) if wanted else _NONE
+
+
+def _of_refusal(world: World, invocation_id: bytes) -> list[Need]:
+    """What the attempt says may be refused; where that is the last failure its policy allows, the invocation ends."""
+    hot = world.invocations.get(invocation_id)
+    if hot is None or hot.target is None:
+        return _NONE
+    policy = hot.target.handler.retry
+    if policy.on_max_attempts is OnMaxAttempts.KILL and exhausted(policy, hot.record.retry_count + 1):
+        return _of_completion(world, invocation_id)
+    return _NONE
 
 
 def _of_suspension(world: World, event: AttemptSuspended) -> list[Need]:
