@@ -66,13 +66,13 @@ async def _interpret(ctx: Context, command: InterpreterCommand) -> str:
     assert kind is not None
     match kind.field:
         case "await_one":
-            return await (await _awaitable(ctx, kind.value))
+            return _text(await (await _awaitable(ctx, kind.value)))
         case "await_first_completed":
-            return await race(*await _all(ctx, kind.value.of))
+            return _text(await race(*await _all(ctx, kind.value.of)))
         case "await_first_succeeded":
-            return await first_success(*await _all(ctx, kind.value.of))
+            return _text(await first_success(*await _all(ctx, kind.value.of)))
         case "await_all_succeeded":
-            return "|".join(await gather(*await _all(ctx, kind.value.of)))
+            return "|".join(map(_text, await gather(*await _all(ctx, kind.value.of))))
         case "await_all_completed":
             settled = await gather(*await _all(ctx, kind.value.of), return_exceptions=True)
             return "|".join(_settled(one) for one in settled)
@@ -99,15 +99,20 @@ async def _or_timeout(ctx: Context, command: AwakeableOrTimeout) -> str:
     return str(first.value)
 
 
+def _text(value: str | None) -> str:
+    """The value of an awaitable: a sleep has none."""
+    return "sleep" if value is None else value
+
+
 def _settled(value: Any) -> str:
-    return f"err:{value.message}" if isinstance(value, TerminalError) else f"ok:{value}"
+    return f"err:{value.message}" if isinstance(value, TerminalError) else f"ok:{_text(value)}"
 
 
-async def _all(ctx: Context, messages: list[AwaitableMessage]) -> list[DurableFuture[str]]:
+async def _all(ctx: Context, messages: list[AwaitableMessage]) -> list[DurableFuture[Any]]:
     return [await _awaitable(ctx, one) for one in messages]
 
 
-async def _awaitable(ctx: Context, message: AwaitableMessage) -> DurableFuture[str]:
+async def _awaitable(ctx: Context, message: AwaitableMessage) -> DurableFuture[Any]:
     kind = message.kind
     assert kind is not None
     match kind.field:
@@ -123,7 +128,7 @@ async def _awaitable(ctx: Context, message: AwaitableMessage) -> DurableFuture[s
             return ctx.signal(kind.value, str)
 
 
-async def _awakeable(ctx: Context, name: str) -> DurableFuture[str]:
+async def _awakeable(ctx: Context, name: str) -> DurableFuture[Any]:
     awakeable = ctx.awakeable(str)
     ctx.state.awakeables.set({**await ctx.state.awakeables.get(), name: awakeable.id})
     return awakeable
