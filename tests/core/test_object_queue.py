@@ -72,52 +72,86 @@ def test_a_delayed_one_joins_the_queue_when_it_is_due() -> None:
     assert [one.invocation.id for one in only(d.StartAttempt, out.effects)] == [delayed]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["submit", "end", "fail", "kill", "suspend", "fire"]), st.integers(0, 5))))
+STEPS = ["submit", "delay", "end", "fail", "kill", "suspend", "fire", "pause", "resume", "cancel", "due", "restart"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 5)), max_size=40))
 def test_at_most_one_holds_a_key_and_order_is_kept(steps: list[tuple[str, int]]) -> None:
     bench = Bench()
     submitted: list[bytes] = []
-    started: list[bytes] = []
-
-    def note(out: d.Decision) -> None:
-        for one in only(d.StartAttempt, out.effects):
-            if one.invocation.id not in started:
-                started.append(one.invocation.id)
-
     for step, which in steps:
         live = [one for one in submitted if bench.hot(one).record.status is not Status.COMPLETED]
-        if step == "submit":
-            invocation_id, out = bench.submit("t.Object", "Do", "k")
-            submitted.append(invocation_id)
-            note(out)
+        before = _queue(bench)
+        if step == "submit" or (step == "delay" and which):
+            delay_ms = None if step == "submit" else which
+            submitted.append(bench.submit("t.Object", "Do", "k", wait=False, delay_ms=delay_ms)[0])
+        elif step == "restart":
+            submitted += _restart(bench, submitted, which)
         elif live:
-            note(_step(bench, step, live[which % len(live)]))
-        holders = [
-            one for one in submitted if bench.hot(one).record.status in (Status.ACTIVE, Status.SUSPENDED, Status.PAUSED)
-        ]
+            _step(bench, step, live[which % len(live)])
+        holders = [one for one in submitted if _holds(bench, one)]
         assert len(holders) <= 1
-        waiting = [one for one in submitted if bench.hot(one).record.status is Status.QUEUED]
-        assert list(bench.world.queues.get(("t.Object", "k"), ())) == holders + waiting
-    assert started == [one for one in submitted if one in started]
+        queue = _queue(bench)
+        assert queue[:1] == holders
+        assert {one for one in submitted if bench.hot(one).record.status is Status.QUEUED} == set(queue[1:])
+        assert bench.world.queued == len(queue[1:])
+        # Whoever is still in the queue stands as before, and who is new stands behind them.
+        stayed = [one for one in before if one in queue]
+        assert queue[: len(stayed)] == stayed
 
 
-def _step(bench: Bench, step: str, invocation_id: bytes) -> d.Decision:
+def _queue(bench: Bench) -> list[bytes]:
+    return list(bench.world.queues.get(("t.Object", "k"), ()))
+
+
+def _holds(bench: Bench, invocation_id: bytes) -> bool:
+    record = bench.hot(invocation_id).record
+    if record.status is Status.PAUSED:
+        return record.queue_seq is not None
+    return record.status in (Status.ACTIVE, Status.SUSPENDED)
+
+
+def _restart(bench: Bench, submitted: list[bytes], which: int) -> list[bytes]:
+    """A completed one begins anew, if there is one."""
+    over = [one for one in submitted if bench.hot(one).record.status is Status.COMPLETED]
+    if not over:
+        return []
+    bench.count += 1
+    new = b"restarted" + bench.count.to_bytes(7, "big")
+    old = bench.hot(over[which % len(over)]).record
+    bench.do(ev.Restart(new, old, (j.encode(j.Input(b"in")),), None, 97))
+    return [new]
+
+
+def _step(bench: Bench, step: str, invocation_id: bytes) -> None:
     hot = bench.hot(invocation_id)
-    if step == "kill":
-        return bench.do(ev.Kill(invocation_id, 99))
-    if step == "fire" and hot.record.status is Status.SUSPENDED:
-        return bench.do(ev.TimerFired(Timer(0, invocation_id, hot.commands - 1, TimerKind.SLEEP)))
-    if hot.phase is not Phase.ATTEMPT:
-        return d.Decision()
+    asked: dict[str, ev.Event] = {
+        "kill": ev.Kill(invocation_id, 99),
+        "pause": ev.Pause(invocation_id, 99),
+        "resume": ev.Resume(invocation_id, 99),
+        "cancel": ev.Cancel(invocation_id, 99),
+    }
+    if step in asked:
+        bench.do(asked[step])
+    elif step == "due" and hot.record.scheduled_for_ms is not None:
+        bench.now_ms = max(bench.now_ms, hot.record.scheduled_for_ms)
+        bench.do(ev.TimerFired(Timer(hot.record.scheduled_for_ms, invocation_id, 0, TimerKind.START)))
+    elif step == "fire" and hot.record.status is Status.SUSPENDED:
+        bench.do(ev.TimerFired(Timer(0, invocation_id, hot.commands - 1, TimerKind.SLEEP)))
+    elif hot.phase is Phase.ATTEMPT:
+        _attempt_says(bench, step, invocation_id)
+
+
+def _attempt_says(bench: Bench, step: str, invocation_id: bytes) -> None:
+    hot = bench.hot(invocation_id)
     if step == "end":
-        return bench.end(invocation_id)
-    if step == "fail":
+        bench.end(invocation_id)
+    elif step == "fail":
         bench.fail(invocation_id)
-        return bench.do(ev.Resume(invocation_id, 98))
-    if step == "suspend":
+    elif step == "suspend":
         number = hot.commands
         bench.say(invocation_id, j.Sleep(bench.now_ms))
-        return bench.do(ev.AttemptSuspended(invocation_id, hot.record.epoch, aw.OnCommand(number)))
-    return d.Decision()
+        bench.do(ev.AttemptSuspended(invocation_id, hot.record.epoch, aw.OnCommand(number)))
 
 
 def test_a_key_is_a_queue_only_while_somebody_waits_for_it() -> None:
