@@ -120,6 +120,8 @@ class Invocation:
         self.held.clear()
 
     async def _notify(self, notification: journal.Notification) -> None:
+        if self.output is not None:
+            return  # nothing is journaled to an invocation that is over
         entry = journal.encode(notification)
         self.entries.append(entry)
         if self._asleep is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -18,7 +19,7 @@ from .runtime import FakeRuntime
 Body = Callable[[CheckoutContext], Awaitable[object]]
 
 
-async def failure(body: Body) -> str:
+async def failure(body: Body, inactivity_ms: int = 60_000) -> str:
     """What the attempt failed with, though the handler would have gone on."""
 
     async def stubborn(ctx: CheckoutContext) -> object:
@@ -27,7 +28,7 @@ async def failure(body: Body) -> str:
         except Exception:
             return "swallowed"
 
-    async with FakeRuntime(Checkout(stubborn)) as runtime:
+    async with FakeRuntime(Checkout(stubborn), inactivity_ms=inactivity_ms) as runtime:
         one = await runtime.run(PAY, PayRequest())
     assert one.output is None
     (failed,) = one.failures
@@ -35,64 +36,173 @@ async def failure(body: Body) -> str:
     return failed.failure.message
 
 
-def nap(ctx: CheckoutContext) -> object:
-    return ctx.sleep(timedelta(days=1))
-
-
-async def gathers(ctx: CheckoutContext) -> None:
-    await asyncio.gather(ctx.sleep(timedelta(days=1)), ctx.sleep(timedelta(days=1)))
+async def forever(ctx: CheckoutContext) -> None:
+    await ctx.sleep(timedelta(days=1))
 
 
 async def waits_for(ctx: CheckoutContext) -> None:
     await asyncio.wait_for(ctx.sleep(timedelta(days=1)), 60)
 
 
-async def makes_a_task(ctx: CheckoutContext) -> None:
-    async def other() -> None:
-        await ctx.run("step", lambda: 1)
-
-    await asyncio.create_task(other())
+async def waits_for_a_task(ctx: CheckoutContext) -> None:
+    await asyncio.wait_for(asyncio.create_task(forever(ctx)), 60)
 
 
-async def makes_a_group(ctx: CheckoutContext) -> None:
-    async def other() -> None:
+async def waits_with_a_timeout(ctx: CheckoutContext) -> None:
+    await asyncio.wait([asyncio.create_task(forever(ctx))], timeout=60)
+
+
+async def completes_with_a_timeout(ctx: CheckoutContext) -> None:
+    for one in asyncio.as_completed([asyncio.create_task(forever(ctx))], timeout=60):
+        await one
+
+
+async def has_a_timeout(ctx: CheckoutContext) -> None:
+    async with asyncio.timeout(60):
         await ctx.sleep(timedelta(days=1))
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(other())
+
+async def has_a_timeout_in_a_task(ctx: CheckoutContext) -> None:
+    await asyncio.create_task(has_a_timeout(ctx))
 
 
-@pytest.mark.parametrize("body", [gathers, waits_for, makes_a_task, makes_a_group])
-async def test_other_tasks_are_refused(body: Body) -> None:
-    message = await failure(body)
-    assert message.startswith("MisuseError: ")
-    assert "another task than the handler's" in message
-    assert "`restate_sdk.gather` and `restate_sdk.select`" in message
+@pytest.mark.parametrize("inactivity_ms", [0, 60_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        waits_for,
+        waits_for_a_task,
+        waits_with_a_timeout,
+        completes_with_a_timeout,
+        has_a_timeout,
+        has_a_timeout_in_a_task,
+    ],
+)
+async def test_time_limits_of_asyncio_are_refused_when_they_begin(body: Body, inactivity_ms: int) -> None:
+    message = await failure(body, inactivity_ms)
+    assert message.startswith("MisuseError: asyncio.")
+    assert "`restate_sdk.timeout(future, timedelta(...))`" in message
 
 
-async def test_a_handler_that_waits_is_ended_by_the_misuse_of_another_task() -> None:
-    async def body(ctx: CheckoutContext) -> None:
-        async def other() -> None:
-            with pytest.raises(MisuseError):
-                ctx.sleep(timedelta(1))
-
-        task = asyncio.create_task(other())
-        try:
-            await ctx.sleep(timedelta(days=1))
-        finally:
-            await task
-
-    assert "another task" in await failure(body)
+async def sleeps_beside(ctx: CheckoutContext) -> None:
+    await asyncio.gather(asyncio.sleep(60), forever(ctx))
 
 
-async def test_a_timeout_around_a_wait_is_refused() -> None:
-    async def body(ctx: CheckoutContext) -> None:
-        async with asyncio.timeout(0):
-            await ctx.sleep(timedelta(days=1))
+async def sleeps_itself(ctx: CheckoutContext) -> None:
+    task = asyncio.create_task(forever(ctx))
+    await asyncio.sleep(60)
+    await task
 
-    message = await failure(body)
-    assert "asyncio.timeout" in message
+
+async def blocks_a_thread(ctx: CheckoutContext) -> None:
+    end = threading.Event()
+    try:
+        await asyncio.gather(asyncio.to_thread(end.wait), forever(ctx))
+    finally:
+        end.set()
+
+
+@pytest.mark.parametrize("inactivity_ms", [0, 60_000])
+@pytest.mark.parametrize("body", [sleeps_beside, sleeps_itself, blocks_a_thread])
+async def test_timers_and_threads_beside_waits_are_refused(body: Body, inactivity_ms: int) -> None:
+    message = await failure(body, inactivity_ms)
+    assert "while others wait for durable futures" in message
     assert "ctx.sleep" in message
+
+
+async def test_a_task_that_something_else_wakes_is_refused() -> None:
+    outside: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def woken(ctx: CheckoutContext) -> None:
+        await outside
+        await ctx.run("step", lambda: 1)
+
+    async def body(ctx: CheckoutContext) -> None:
+        await asyncio.gather(woken(ctx), forever(ctx))
+
+    async with FakeRuntime(Checkout(body)) as runtime:
+        one = await runtime.invoke(PAY, PayRequest())
+        await one.has_commands(1)
+        for _ in range(30):
+            await asyncio.sleep(0)
+        outside.set_result(None)
+        await one.ended()
+    (failed,) = one.failures
+    assert failed.failure is not None
+    assert "no durable result was the reason" in failed.failure.message
+    assert [type(entry) for entry in one.commands] == [j.Input, j.Sleep]
+
+
+async def test_futures_of_asyncio_s_functions_are_refused() -> None:
+    async def body(ctx: CheckoutContext) -> None:
+        await asyncio.wait([ctx.sleep(timedelta(days=1))])  # type: ignore[type-var]
+
+    message = await failure(body)
+    assert "as asyncio.wait does" in message
+    assert "`restate_sdk.select`" in message
+
+
+async def test_coroutines_in_a_set_are_refused() -> None:
+    async def body(ctx: CheckoutContext) -> None:
+        waits = forever(ctx)
+        try:
+            for one in asyncio.as_completed([waits]):
+                await one
+        finally:
+            waits.close()
+
+    assert "`restate_sdk.as_completed`" in await failure(body)
+
+
+async def test_tasks_of_others_are_refused() -> None:
+    contexts: asyncio.Queue[CheckoutContext] = asyncio.Queue()
+
+    async def other() -> None:
+        ctx = await contexts.get()
+        with pytest.raises(MisuseError):
+            ctx.sleep(timedelta(1))
+
+    task = asyncio.create_task(other())
+
+    async def body(ctx: CheckoutContext) -> None:
+        contexts.put_nowait(ctx)
+        await ctx.sleep(timedelta(days=1))
+
+    assert "a task that this handler did not make" in await failure(body)
+    await task
+
+
+async def test_callbacks_are_refused() -> None:
+    async def body(ctx: CheckoutContext) -> None:
+        asyncio.get_running_loop().call_soon(ctx.sleep, timedelta(1))
+        await ctx.sleep(timedelta(days=1))
+
+    caught: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: caught.append(told["exception"]))
+    assert "in a callback" in await failure(body)
+    assert isinstance(caught[0], MisuseError)
+
+
+async def test_coroutines_that_a_run_s_thread_hands_to_the_loop_are_refused() -> None:
+    async def body(ctx: CheckoutContext) -> None:
+        loop = asyncio.get_running_loop()
+
+        def step() -> None:
+            asyncio.run_coroutine_threadsafe(forever(ctx), loop).result()
+
+        await ctx.run("step", step)
+
+    assert "a task that this handler did not make" in await failure(body)
+
+
+async def test_a_task_of_a_run_may_not_use_the_context() -> None:
+    async def body(ctx: CheckoutContext) -> None:
+        async def step() -> None:
+            await asyncio.gather(forever(ctx))
+
+        await ctx.run("step", step)
+
+    assert "a task that this handler did not make" in await failure(body)
 
 
 async def test_a_timeout_around_a_run_is_refused() -> None:

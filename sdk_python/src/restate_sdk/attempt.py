@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import traceback
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from concurrent.futures import Executor
 from datetime import timedelta
 from typing import Any, NoReturn, Protocol
@@ -20,7 +20,10 @@ from restate_protocol.errors import TerminalError
 from restate_protocol.journal import Failure, Result
 from restate_protocol.status import StatusCode
 
+from . import misuse
 from .errors import MisuseError, RetryableError
+from .tasks import owner
+from .turns import Turns
 from .vm.awaiting import Tree, leaves
 from .vm.errors import Closed
 from .vm.machine import Machine
@@ -77,6 +80,7 @@ class Attempt:
         "now_ms",
         "run_tasks",
         "task",
+        "turns",
         "wake",
     )
 
@@ -111,6 +115,7 @@ class Attempt:
         self._tree: Tree = 0
         self._blocked_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self.turns: Turns | None = None
 
     def due_ms(self, delay: timedelta) -> int:
         """When a delay that begins now is over, in milliseconds since the epoch."""
@@ -119,7 +124,7 @@ class Attempt:
     # Who may use it
 
     def check(self) -> None:
-        """Only the handler's own task may go on.
+        """Only the handler's own task, and those that it made, may go on.
 
         Raises:
             MisuseError: this is another task, a thread, or a run's function.
@@ -127,11 +132,26 @@ class Attempt:
         try:
             task = asyncio.current_task()
         except RuntimeError:
-            raise MisuseError(_IN_A_THREAD) from None
+            raise MisuseError(misuse.IN_A_THREAD) from None
         if task is not self.task:
-            self.misuse(_IN_A_TASK)
-        if self._in_run is not None:
-            self.misuse(_IN_A_RUN)
+            self._check_other(task)
+        elif self._in_run is not None:
+            self.misuse(misuse.IN_A_RUN)
+        if self.turns is not None:
+            self.turns.check()
+
+    def _check_other(self, task: asyncio.Task[Any] | None) -> None:
+        self.machine.check_open()
+        if task in self.run_tasks:
+            self.misuse(misuse.IN_A_RUN)
+        if self.turns is None or task not in self.turns.tasks:
+            self.misuse(misuse.IN_A_TASK)
+
+    def adopt(self, coroutine: Any, options: dict[str, Any]) -> asyncio.Task[Any]:
+        """Makes a task that the handler wants beside its own. From now on they go on in turns."""
+        if self.turns is None:
+            self.turns = Turns(self)
+        return self.turns.adopt(coroutine, options)
 
     def misuse(self, message: str) -> NoReturn:
         """Fails the attempt for a use that replay could not repeat."""
@@ -141,7 +161,7 @@ class Attempt:
 
     def cancelled_inside(self) -> NoReturn:
         """The handler cancelled its own wait."""
-        self.misuse(_CANCELLED)
+        self.misuse(misuse.CANCELLED)
 
     # Waiting
 
@@ -152,6 +172,10 @@ class Attempt:
             TerminalError: the invocation was cancelled first; runs that were waited for are stopped.
             AttemptOver: the attempt is over, or does not fit its journal.
         """
+        return self.take(tree) if self.turns is None else self.turns.settled(tree)
+
+    def take(self, tree: Tree) -> bool:
+        """Takes results in the journal's order until the tree is settled, as `poll` says."""
         try:
             return self.machine.poll(tree)
         except TerminalError:
@@ -166,6 +190,9 @@ class Attempt:
             AttemptOver: the attempt ended meanwhile.
             MisuseError: the wait was cancelled from inside, by a timeout for example.
         """
+        if self.turns is not None:
+            yield from self.turns.wait(tree)
+            return
         if not self._inactivity and not self._executing:
             suspended = self.machine.suspend(tree)
             self.wake()
@@ -181,6 +208,14 @@ class Attempt:
         finally:
             self._waiter = None
 
+    def rest(self, tree: Tree) -> None:
+        """All tasks of the handler are blocked until the tree, which is open, is settled."""
+        self._tree = tree
+        if self._inactivity or self._executing:
+            self._watch()
+        else:
+            self._suspend()
+
     @property
     def waits(self) -> bool:
         """Whether the handler only waits for the runtime, and none of its functions executes."""
@@ -193,7 +228,9 @@ class Attempt:
                 run.look()
         if self.machine.over:
             return
-        if self._blocked:
+        if self.turns is not None:
+            self.turns.progress()
+        elif self._blocked:
             self._look_again()
         elif self._in_run is not None and self.machine.cancellation_waits and self.machine.interrupts(self._in_run):
             self._interrupted = True
@@ -210,9 +247,13 @@ class Attempt:
 
     @property
     def _blocked(self) -> bool:
+        if self.turns is not None:
+            return self.turns.blocked
         return self._waiter is not None and not self._waiter.done()
 
     def _release(self, error: BaseException | None) -> None:
+        if self.turns is not None:
+            self.turns.end()
         if self._waiter is None or self._waiter.done():
             return
         if error is None:
@@ -254,17 +295,31 @@ class Attempt:
 
     def _start_runs(self) -> None:
         runs, self._new_runs = self._new_runs, []
+        owner.set(None)
         if not self.machine.over:
             for run in runs:
                 run.start()
 
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of a run: no task of the handler, and ended with the attempt."""
+        token = owner.set(None)
+        try:
+            task = self.loop.create_task(work)
+        finally:
+            owner.reset(token)
+        self.run_tasks.add(task)
+        task.add_done_callback(self.run_tasks.discard)
+        return task
+
     def enter_run(self, handle: int) -> None:
         """A run's function begins to execute in the handler's own task."""
         self._in_run = handle
+        owner.set(None)
 
     def leave_run(self) -> None:
         """It ended."""
         self._in_run = None
+        owner.set(self)
         if self._interrupted:
             self._forget_interruption()
 
@@ -365,6 +420,8 @@ class Attempt:
             self._timer = None
         for task in self.run_tasks:
             task.cancel()
+        if self.turns is not None:
+            self.turns.end()
 
 
 def attempt_failure(error: BaseException) -> Failure:
@@ -388,22 +445,3 @@ def retry_after(error: BaseException) -> timedelta | None:
 def _retry_after_ms(error: BaseException) -> int | None:
     wait = retry_after(error)
     return None if wait is None else max(0, math.ceil(wait.total_seconds() * 1000))
-
-
-_INSTEAD = (
-    "Use `restate_sdk.gather` and `restate_sdk.select` to wait for several futures, with `ctx.sleep` as a timeout, and"
-    " ctx.run for everything else"
-)
-_IN_A_TASK = (
-    "the context or one of its futures was used in another task than the handler's (asyncio.gather, wait_for and"
-    f" create_task make tasks), where the order of steps would differ on replay. {_INSTEAD}"
-)
-_IN_A_THREAD = f"the context or one of its futures was used in a thread. {_INSTEAD}"
-_IN_A_RUN = (
-    "the context was used inside a ctx.run function. A run is one step: do everything else before or after it, in the"
-    " handler itself"
-)
-_CANCELLED = (
-    "a wait for a durable future was cancelled inside the handler (asyncio.timeout does that), which would differ on"
-    f" replay. {_INSTEAD}"
-)

@@ -14,6 +14,7 @@ from restate_protocol.awaiting import Combinator
 from restate_protocol.errors import TerminalError
 from restate_protocol.status import StatusCode
 
+from . import misuse
 from .attempt import Attempt
 from .errors import DurableTimeout
 from .futures import Waitable
@@ -38,7 +39,7 @@ class Combined(Waitable[T_co]):
         super().__init__(attempt)
         attempt.check()
         if any(child._attempt is not attempt for child in children if not isinstance(child, Nothing)):
-            attempt.misuse("futures of two invocations were waited for together")
+            attempt.misuse(misuse.TWO_INVOCATIONS)
         self._children = children
         self._group = Group(combinator, tuple(child._tree() for child in children))
 

@@ -22,6 +22,7 @@ from .attempt import Attempt
 from .context import About
 from .failures import failure_of
 from .services import BoundHandler
+from .tasks import HandlerTask, owner, watch
 from .vm.errors import AttemptOver, JournalMismatch
 from .vm.machine import Machine
 
@@ -43,11 +44,13 @@ def begin(
     attempt = Attempt(name, machine, wake, executor, start.inactivity_timeout_ms, now_ms=now_ms, executes=executes)
     key = start.key if start.has_field("key") else None
     about = About(bound.service, bound.descriptor, key, start.random_seed, now_ms, bound.state_names)
-    attempt.task = attempt.loop.create_task(_drive(attempt, bound, about))
+    watch(attempt.loop)
+    attempt.task = HandlerTask(attempt, _drive(attempt, bound, about))
     return attempt
 
 
 async def _drive(attempt: Attempt, bound: BoundHandler, about: About) -> None:
+    owner.set(attempt)
     try:
         await _handle(attempt, bound, about)
     except JournalMismatch as mismatch:

@@ -15,6 +15,7 @@ from restate_protocol.errors import TypedError
 from restate_protocol.futures import CallFuture, DurableFuture
 from restate_protocol.journal import Failure, Result
 
+from . import misuse
 from .attempt import Attempt
 from .failures import error_of, known_errors
 from .vm.awaiting import Handle, Tree, stable_hash
@@ -25,13 +26,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 _OPEN: Any = object()
 
-#: What asyncio does with futures of its own, and what to use instead.
+#: What asyncio does with futures of its own.
 _ASYNCIO = frozenset(
     {"add_done_callback", "remove_done_callback", "cancel", "cancelled", "done", "exception", "result"}
-)
-_INSTEAD = (
-    "a durable future was used as a future of asyncio ({}), as asyncio.wait does: use restate_sdk.select, race,"
-    " as_completed or gather, or wait for tasks that await it"
 )
 
 
@@ -71,7 +68,7 @@ class Waitable(DurableFuture[T_co]):
 
     def __getattr__(self, name: str) -> NoReturn:
         if name in _ASYNCIO:
-            self._attempt.misuse(_INSTEAD.format(name))
+            self._attempt.misuse(misuse.future(name))
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 

@@ -168,12 +168,13 @@ class RunFuture(Waitable[T_co]):
 
     def _begin(self, work: Any) -> None:
         self._began = True
-        self._task = self._attempt.loop.create_task(work)
-        self._attempt.run_tasks.add(self._task)
-        self._task.add_done_callback(self._attempt.run_tasks.discard)
+        self._task = self._attempt.spawn(work)
 
     def _execute_here(self) -> Generator[Any, Any, None]:
         self._attempt.machine.check_open()
+        if self._attempt.turns is not None:  # other tasks of the handler go on meanwhile
+            self.start()
+            return
         self._began = True
         self._task = self._attempt.task
         self._attempt.enter_run(self._handle)
