@@ -143,8 +143,12 @@ class Server:
             admin_http=await self._admin_http.start(settings.host, settings.admin_http_port),
         )
 
-    async def stop(self) -> None:
-        """Lets what runs finish for the grace period; what is left goes on after the next start."""
+    async def stop(self, drained: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Lets what runs finish for the grace period; what is left goes on after the next start.
+
+        Args:
+            drained: awaited when nothing runs any more or the grace is over, while sessions are still open.
+        """
         grace_s = self.settings.drain_grace_ms / 1000
         self._stopping = True
         self.deployments.drain()
@@ -153,6 +157,8 @@ class Server:
             self._grpc.stop(grace_s + 1), self._http.stop(grace_s + 1), _at_most(self.dispatcher.idle(), grace_s)
         )
         away.cancel()
+        if drained is not None:
+            await drained()
         await self.deployments.stop()
         await self.engine.stop()
         if self._admin is not None:
@@ -189,13 +195,13 @@ async def serve(
     settings: Settings,
     *,
     ready: Callable[[Server, Ports], None] | None = None,
-    stopping: Callable[[], Awaitable[None]] | None = None,
+    drained: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Runs a runtime until SIGTERM or SIGINT, then drains it.
 
     Args:
         ready: called once it listens.
-        stopping: awaited before it begins to stop.
+        drained: as in `Server.stop`.
 
     Raises:
         StoreError: the store cannot be used, or a commit failed: nothing was acknowledged after that.
@@ -213,9 +219,7 @@ async def serve(
         _log.info("stopping")
     finally:
         stopped.cancel()
-        if stopping is not None:
-            await stopping()
-        await server.stop()
+        await server.stop(drained)
     if server.engine.failed.done():
         await server.engine.failed
 

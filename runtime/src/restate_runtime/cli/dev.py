@@ -110,14 +110,14 @@ class DevServer:
             server.registry.on_change(lambda: self._show_calls(server, shown))
             tasks.append(asyncio.create_task(self._develop(shown["admin_grpc"]), name="dev"))
 
-        async def stopping() -> None:
-            # The app first: it would tell of a runtime that is gone.
+        async def drained() -> None:
+            # The app before the sessions: it would tell of a runtime that is gone.
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._stop_child()
 
-        await serve(self._settings, ready=ready, stopping=stopping)
+        await serve(self._settings, ready=ready, drained=drained)
 
     async def _develop(self, admin: str) -> None:
         """Keeps the app running, whatever happens to its files."""
