@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from restate_protocol import journal as j
+from restate_protocol.gen.restate.protocol.v1.session_pb import Failed
 from restate_runtime.core.decision import Report
-from restate_runtime.core.records import Invocation
+from restate_runtime.core.records import Invocation, Status
 from restate_runtime.core.spans import Span
 from restate_runtime.telemetry.exporter import FIRST_PAUSE_S, LAST_PAUSE_S, TraceExporter
 
@@ -31,6 +33,19 @@ async def test_what_has_ended_is_exported_at_once_and_the_rest_on_completion(wor
     assert target.names == ["attempt 1", "run charge", "shop.v1.Cart/Add", "sleep"]
     assert len(set(target.ids)) == 4
     assert target.closed
+
+
+async def test_a_pause_is_exported_at_once_with_its_cause_and_what_to_do(world: World) -> None:
+    target = FakeTarget()
+    failed = Failed(failure=j.failure_to_pb(j.Failure(2, "boom"))).to_binary()
+    one = await world.put(1, status=Status.PAUSED, last_failure=failed)
+    running = exporter(world, target)
+    running.start()
+    running.report(Report("paused", one.id, "boom"))
+    await running.stop()
+    (span,) = [span for batch in target.batches for span in batch if span.name == "paused"]
+    assert (span.error, span.end_ms) == ("UNKNOWN: boom", 1_500)
+    assert str(span.attributes["restate.resume"]).startswith("restate-cli invocations resume inv_")
 
 
 async def test_after_a_restart_what_completed_lately_is_exported_with_equal_ids(world: World) -> None:
