@@ -50,6 +50,7 @@ class Timers:
         self._horizon: Timer | None = None  # None: everything is in memory
         self._wake: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._missed: list[Timer] = []  # armed beyond the horizon during a read, which may be too old to have them
         self._closed = False
 
     async def open(self) -> None:
@@ -72,6 +73,8 @@ class Timers:
             heapq.heappush(self._heap, timer)
             if len(self._heap) > 2 * self._limit:
                 self._shrink()
+        elif self._reading is not None:
+            self._missed.append(timer)
         self._schedule()
 
     def disarm(self, timer: Timer) -> None:
@@ -95,10 +98,16 @@ class Timers:
         self._void = {timer for timer in self._void if timer <= horizon}
 
     async def _read(self, after: Timer | None) -> None:
+        """Reads the next ones. Meanwhile timers are armed, and there may be so many that the horizon comes nearer."""
         timers = await self._store.timers(after, self._limit)
-        for timer in timers:
-            heapq.heappush(self._heap, timer)
-        self._horizon = timers[-1] if len(timers) == self._limit else None
+        horizons = [timers[-1]] if len(timers) == self._limit else []
+        if self._horizon is not None and self._horizon != after:
+            horizons.append(self._horizon)
+        self._horizon = min(horizons, default=None)
+        for timer in {*timers, *self._missed}:
+            if self._horizon is None or timer <= self._horizon:
+                heapq.heappush(self._heap, timer)
+        self._missed.clear()
         self._reading = None
         self._schedule()
 
