@@ -77,7 +77,7 @@ async def test_an_invocation_is_shown_in_full(rig: Rig) -> None:
 
 async def test_a_completed_invocation_shows_its_error(rig: Rig) -> None:
     result = j.result_to_pb(j.Failure(9, "none left", "shop.v1.SoldOut", b"\n\x01x")).to_binary()
-    await put(rig, cart(status=Status.COMPLETED, completed_ms=2_000, result=result, expires_ms=5_000))
+    await put(rig, cart(status=Status.COMPLETED, completed_ms=2_000, result=result, retention_ms=3_000))
     shown = (await call(rig, "GetInvocation", pb.GetInvocationRequest(id=TEXT), pb.GetInvocationResponse)).invocation
     assert shown is not None
     assert shown.error is not None

@@ -68,7 +68,7 @@ def invocation(record: Invocation, status: str) -> pb.Invocation:
         idempotency_key=record.idempotency_key or "",
         parent_id="" if record.parent_id is None else invocation_id_text(record.parent_id),
         trace_id=spans.trace_context(record).trace_id,
-        expires_at_ms=record.expires_ms,
+        expires_at_ms=record.removed_ms,
     )
 
 
