@@ -22,7 +22,7 @@ from conformance_gen.conformance.v1.cancels_restate import (
     KillTestSingletonContext,
     KillTestSingletonHandlers,
 )
-from restate_sdk import StatusCode, TerminalError, gather
+from restate_sdk import StatusCode, TerminalError, race
 
 
 class CancelTestRunner(CancelTestRunnerHandlers):
@@ -70,7 +70,7 @@ class KillTestSingleton(KillTestSingletonHandlers):
         await AwakeableHolderClient(ctx).hold.send(HoldRequest(key=ctx.key, id=awakeable.id))
         await awakeable
         # Waiting for the call alone would close a wait cycle, which the runtime ends with an error.
-        await gather(KillTestSingletonClient(ctx).recursive_call(request), ctx.awakeable(str))
+        await race(KillTestSingletonClient(ctx).recursive_call(request), ctx.awakeable(str))
         return CancelResponse()
 
     async def is_unlocked(self, ctx: KillTestSingletonContext, request: CancelRequest) -> CancelResponse:
