@@ -8,9 +8,12 @@ from .program import (
     Add,
     Await,
     Call,
+    Cancel,
     Combine,
     Dice,
     Fault,
+    Forever,
+    Listen,
     Note,
     Now,
     Program,
@@ -33,6 +36,7 @@ PROGRAMS_MAX = 12
 BUSY_MS = 4_000
 
 _COMMIT_FAULTS = ("crash-before-commit", "crash-after-commit")
+_COMBINATIONS = ("gather", "gather", "outcomes", "asyncio", "select", "select", "race", "first", "completed", "timeout")
 _SESSION_FAULTS = ("kill", "cut", "half-open", "half-closed")
 
 
@@ -74,19 +78,28 @@ class _Generator:
             program, chance.randint(0, BUSY_MS), delay_ms, keyed, keyed and not workflow and chance.random() < 0.3
         )
 
-    def _program(self, depth: int) -> str:
+    def _program(self, depth: int, begin: tuple[Step, ...] = ()) -> str:
         chance = self._chance
         name = f"p{len(self._programs)}"
         kind = chance.choice(("service", "object", "object", "workflow"))
         self._programs[name] = Program(name, kind, ())
-        steps = tuple(self._step(name, kind, depth) for _ in range(chance.randint(1, STEPS_MAX)))
+        steps = begin + tuple(self._step(name, kind, depth) for _ in range(chance.randint(1, STEPS_MAX)))
         # Keys of each depth are their own, so that no invocation waits for a key that its caller holds.
         self._programs[name] = Program(name, kind, steps, 10 * depth + chance.randint(1, 2))
         return name
 
     def _step(self, name: str, kind: str, depth: int) -> Step:
         chance = self._chance
-        makers = [self._run, self._run, self._sleep, self._wake, self._await, self._combine, self._combine]
+        makers = [
+            self._run,
+            self._run,
+            self._sleep,
+            self._wake,
+            self._listen,
+            self._await,
+            self._combine,
+            self._combine,
+        ]
         makers.append(lambda: chance.choice((Now(), Dice())))
         if kind == "object":
             makers += [self._note, lambda: Add(f"{name}/{chance.randrange(10**6)}", chance.choice((0, 0, 50)))]
@@ -94,6 +107,7 @@ class _Generator:
             makers.append(lambda: Promise(chance.randint(0, 3_000), self._later()))
         if depth < DEPTH_MAX and len(self._programs) < PROGRAMS_MAX:
             makers += [lambda: Call(self._program(depth + 1), self._later()), lambda: self._send(depth)] * 2
+            makers.append(lambda: Cancel(self._program(depth + 1, (Forever(),)), chance.choice((0, 0, 30, 900))))
         return chance.choice(makers)()
 
     def _later(self) -> bool:
@@ -112,6 +126,9 @@ class _Generator:
     def _wake(self) -> Step:
         return Wake(self._chance.choice((0, 10, 1_500)), self._chance.random() < 0.2, self._later())
 
+    def _listen(self) -> Step:
+        return Listen(self._chance.choice(("go", "stop")), self._chance.choice((0, 10, 1_500)), self._later())
+
     def _send(self, depth: int) -> Step:
         chance = self._chance
         return Send(self._program(depth + 1), chance.choice((0, 0, 300, 3_000)), chance.random() < 0.5)
@@ -125,7 +142,7 @@ class _Generator:
     def _combine(self) -> Step:
         chance = self._chance
         picks = tuple(chance.randrange(8) for _ in range(chance.randint(1, 3)))
-        return Combine(chance.choice(("gather", "select")), picks)
+        return Combine(chance.choice(_COMBINATIONS), picks, chance.choice((0, 50, 2_000)))
 
     def _fault(self, endpoints: int) -> Fault:
         chance = self._chance

@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from restate_sdk import Endpoint, TerminalError, gather, select
+from restate_sdk import (
+    DurableTimeout,
+    Endpoint,
+    RetryPolicy,
+    TerminalError,
+    as_completed,
+    first_success,
+    gather,
+    race,
+    select,
+    timeout,
+)
 
 from tests.sdk.gen.shop.v1.shop_pb import (
     AddRequest,
@@ -41,7 +52,25 @@ from tests.sdk.gen.shop.v1.shop_restate import (
     OrderSharedContext,
 )
 
-from .program import Add, Await, Call, Combine, Dice, Note, Now, Program, Promise, Run, Send, Sleep, Step, Wake
+from .program import (
+    Add,
+    Await,
+    Call,
+    Cancel,
+    Combine,
+    Dice,
+    Forever,
+    Listen,
+    Note,
+    Now,
+    Program,
+    Promise,
+    Run,
+    Send,
+    Sleep,
+    Step,
+    Wake,
+)
 
 
 class Witness(Protocol):
@@ -58,6 +87,9 @@ class Witness(Protocol):
 
     def waits(self, awakeable_id: str, step: Wake) -> None:
         """Somebody outside has the id of an awakeable."""
+
+    def listens(self, invocation_id: str, place: int, step: Listen) -> None:
+        """An invocation waits for a named signal."""
 
     def asks(self, workflow: str, step: Promise) -> None:
         """A workflow waits for its promise."""
@@ -131,23 +163,27 @@ class _Performance:
                 return await self._wait(step)
             case Add() | Note():
                 return await self._state(step)
-            case Send():
+            case Send() | Cancel():
                 return await self._send(step)
+            case Forever():
+                return await _outcome(self._ctx.awakeable(str))
             case Dice():
                 return f"dice/{self._ctx.random.randrange(10**6)}"
             case Now():
                 return await _outcome(self._ctx.now())
-            case Run() | Sleep() | Call() | Wake() | Promise():
+            case Run() | Sleep() | Call() | Wake() | Listen() | Promise():
                 future = self._future(place, step)
                 if not step.later:
                     return await _outcome(future)
                 self._futures.append(future)
                 return "later"
 
-    def _future(self, place: int, step: Run | Sleep | Call | Wake | Promise) -> Any:
+    def _future(self, place: int, step: Run | Sleep | Call | Wake | Listen | Promise) -> Any:
         match step:
             case Run():
-                return self._ctx.run(step.name, self._function(place, step))
+                wait = timedelta(milliseconds=step.wait_ms)
+                retry = None if step.tries is None else RetryPolicy(wait, 1.0, wait, step.tries)
+                return self._ctx.run(step.name, self._function(place, step), retry=retry)
             case Sleep():
                 return self._ctx.sleep(timedelta(milliseconds=step.ms))
             case Call():
@@ -157,6 +193,9 @@ class _Performance:
                 awakeable = self._ctx.awakeable(str)
                 self._witness.waits(awakeable.id, step)
                 return awakeable
+            case Listen():
+                self._witness.listens(self._ctx.invocation_id, place, step)
+                return self._ctx.signal(step.name, str)
             case Promise():
                 self._witness.asks(self._program.name, step)
                 return self._ctx.promises.approved
@@ -184,8 +223,15 @@ class _Performance:
             case _:
                 return OrderClient(self._ctx).run, OrderRequest(order_id=name)
 
-    async def _send(self, step: Send) -> str:
+    async def _send(self, step: Send | Cancel) -> str:
         client, request = self._callee(step.program)
+        if isinstance(step, Cancel):
+            handle = await client.send(request)
+            if step.after_ms:
+                await self._ctx.sleep(timedelta(milliseconds=step.after_ms))
+            await handle.cancel()
+            self._futures.append(handle.attach())
+            return f"cancelled {step.program}"
         handle = await client.send(request, delay=timedelta(milliseconds=step.delay_ms) if step.delay_ms else None)
         if step.attach:
             self._futures.append(self._ctx.attach(handle))
@@ -210,8 +256,35 @@ class _Performance:
             return "nothing"
         if isinstance(step, Await):
             return await _outcome(self._futures[step.pick % len(self._futures)])
-        chosen = [self._futures[pick % len(self._futures)] for pick in step.picks]
-        return await (_outcome(gather(*chosen)) if step.how == "gather" else _outcome(select(*chosen), _selected))
+        return await _combine(step, [self._futures[pick % len(self._futures)] for pick in step.picks])
+
+
+async def _combine(step: Combine, chosen: list[Any]) -> str:
+    match step.how:
+        case "gather":
+            return await _outcome(gather(*chosen))
+        case "outcomes":
+            return await _outcome(gather(*chosen, return_exceptions=True))
+        case "asyncio":
+            return await _outcome(asyncio.gather(*chosen), lambda found: f"[{', '.join(map(_text, found))}]")
+        case "race":
+            return await _outcome(race(*chosen))
+        case "first":
+            return await _first_success(chosen)
+        case "completed":
+            found = [_selected(one) async for one in as_completed(*chosen, return_exceptions=True)]
+            return f"[{', '.join(found)}]"
+        case "timeout":
+            return await _outcome(timeout(chosen[0], timedelta(milliseconds=step.ms)))
+        case _:
+            return await _outcome(select(*chosen), _selected)
+
+
+async def _first_success(chosen: list[Any]) -> str:
+    try:
+        return _text(await first_success(*chosen))
+    except TerminalError:
+        return "none"
 
 
 def _selected(found: tuple[int, Any]) -> str:
@@ -222,11 +295,15 @@ async def _outcome(future: Awaitable[Any], text: Callable[[Any], str] | None = N
     try:
         return (text or _text)(await future)
     except TerminalError as error:
-        return f"error {error.message}"
+        return _text(error)
 
 
 def _text(value: Any) -> str:
     match value:
+        case DurableTimeout():
+            return "timeout"
+        case TerminalError():
+            return "exhausted" if " fails" in value.message else f"error {value.message}"
         case tuple():
             return f"[{', '.join(map(_text, value))}]"
         case PayResponse() | OrderResponse():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from restate_protocol import journal as j
 from restate_protocol.ids import invocation_id_text
 from restate_protocol.services import HandlerMode
+from restate_protocol.status import StatusCode
 from restate_runtime.core.decision import AppendEntry, CreateInvocation, SaveInvocation, Write
 from restate_runtime.core.failures import decode_result
 from restate_runtime.core.records import Invocation, JournalRow, Status
@@ -22,7 +23,7 @@ from restate_runtime.store.base import InvocationFilter
 from tests.sdk.gen.shop.v1.shop_pb import AddResponse, CartState, OrderResponse, PayResponse
 
 from .model import fits
-from .program import Add, reached
+from .program import Add, below, maybe_never, reached
 
 if TYPE_CHECKING:
     from .world import World
@@ -40,6 +41,7 @@ class Ledger:
     def __init__(self) -> None:
         self.trace: list[str] = []
         self._holders: defaultdict[tuple[str, str], set[bytes]] = defaultdict(set)
+        self._tries: Counter[tuple[bytes, int]] = Counter()
         self._once: set[tuple[bytes, str, object]] = set()
 
     def landed(self, writes: Sequence[Write]) -> None:
@@ -75,8 +77,16 @@ class Ledger:
                 self._note(invocation_id, "the result of command", command)
             case j.Signal(target=int() as number):
                 self._note(invocation_id, "the value of awakeable", number)
+            case j.RunFailed(command=command, failures=failures):
+                self._tried(invocation_id, command, failures)
             case j.Output():
                 self._note(invocation_id, "the output", "")
+
+    def _tried(self, invocation_id: bytes, command: int, failures: int) -> None:
+        self._tries[invocation_id, command] += 1
+        if self._tries[invocation_id, command] != failures:
+            counted = f"{failures} failures, and has {self._tries[invocation_id, command]}"
+            raise Violation(f"run {command} of {invocation_id_text(invocation_id)} counts {counted}")
 
     def _note(self, invocation_id: bytes, what: str, number: object) -> None:
         if (invocation_id, what, number) in self._once:
@@ -109,7 +119,7 @@ def _programs(world: World, records: list[Invocation]) -> dict[str, list[Invocat
         name = world.names.get(invocation_id_text(record.id))
         if record.handler != "Approve" and name is not None:
             found[name].append(record)
-        elif record.handler != "Approve":
+        elif record.handler != "Approve" and not _cancelled_early(record):
             raise Violation(f"{invocation_id_text(record.id)} completed, and its handler never ran")
     return found
 
@@ -118,7 +128,7 @@ def _nothing_lost(world: World, by_program: dict[str, list[Invocation]]) -> None
     for name, invocation_id in world.accepted.items():
         if invocation_id not in [record.id for record in by_program[name]]:
             raise Violation(f"{name} was acknowledged as {invocation_id_text(invocation_id)} and is gone")
-    unsure = reached_from(world, world.unsure)
+    unsure = below(world.scenario, list(world.unsure)) | maybe_never(world.scenario)
     for name in reached(world.scenario):
         count = len(by_program[name])
         if count != 1 and not (name in unsure and count == 0):
@@ -129,12 +139,10 @@ def _nothing_lost(world: World, by_program: dict[str, list[Invocation]]) -> None
             raise Violation(f"the caller of {name} got something else than what is recorded: {result}")
 
 
-def reached_from(world: World, names: set[str]) -> set[str]:
-    """The programs below some roots."""
-    from dataclasses import replace
-
-    roots = tuple(root for root in world.scenario.roots if root.program in names)
-    return reached(replace(world.scenario, roots=roots))
+def _cancelled_early(record: Invocation) -> bool:
+    """Whether it was cancelled before its handler ran: it has no attempt, and fails with CANCELLED."""
+    result = None if record.result is None else decode_result(record.result)
+    return record.epoch == 0 and isinstance(result, j.Failure) and result.code == StatusCode.CANCELLED
 
 
 def _timers_on_time(world: World, record: Invocation, rows: list[JournalRow]) -> None:
@@ -157,7 +165,7 @@ def _timers_on_time(world: World, record: Invocation, rows: list[JournalRow]) ->
 
 def _output_as_seen(world: World, record: Invocation, rows: list[JournalRow]) -> None:
     """The output is what the handler gave, and fits the program."""
-    if record.handler == "Approve":
+    if record.handler == "Approve" or _cancelled_early(record):
         return
     text = invocation_id_text(record.id)
     outputs = [entry for row in rows if isinstance(entry := j.decode(row.entry), j.Output)]

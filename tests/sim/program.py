@@ -12,13 +12,20 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A step whose function fails `failures` times, then gives a value, or fails for good."""
+    """A step whose function fails `failures` times, then gives a value, or fails for good.
+
+    Args:
+        tries: how often its own retry policy lets it try; None: it has none, and the attempt fails with it.
+        wait_ms: the wait between two tries.
+    """
 
     name: str
     failures: int = 0
     terminal: bool = False
     later: bool = False
     took_ms: int = 0
+    tries: int | None = None
+    wait_ms: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,28 @@ class Wake:
     after_ms: int
     rejected: bool = False
     later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """A named signal that somebody outside sends."""
+
+    name: str
+    after_ms: int
+    later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forever:
+    """Waits for what never comes, until it is cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Sends to a program that begins with Forever, cancels it a while later, and asks for its result."""
+
+    program: str
+    after_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +122,22 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class Combine:
-    """Waits for several of the futures made before: gather or select."""
+    """Waits for several of the futures made before.
+
+    Args:
+        how: gather, outcomes (gather with exceptions as values), asyncio (its own gather), select, race, first
+            (success), completed (each in turn), or timeout (of the first of them).
+        ms: the time of the timeout.
+    """
 
     how: str
     picks: tuple[int, ...]
+    ms: int = 0
 
 
-Step: TypeAlias = Run | Sleep | Call | Send | Wake | Promise | Now | Dice | Add | Note | Await | Combine
+Step: TypeAlias = (
+    Run | Sleep | Call | Send | Cancel | Wake | Listen | Forever | Promise | Now | Dice | Add | Note | Await | Combine
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +205,22 @@ class Scenario:
 
 def reached(scenario: Scenario) -> set[str]:
     """The programs that are invoked, from the roots down."""
+    return below(scenario, [root.program for root in scenario.roots])
+
+
+def maybe_never(scenario: Scenario) -> set[str]:
+    """The programs that may be cancelled before they begin, and those that would be invoked by them."""
+    steps = [step for program in scenario.programs.values() for step in program.steps]
+    return below(scenario, [step.program for step in steps if isinstance(step, Cancel)])
+
+
+def below(scenario: Scenario, names: list[str]) -> set[str]:
+    """These programs and all that they invoke."""
     found: set[str] = set()
-    todo = [root.program for root in scenario.roots]
+    todo = list(names)
     while todo:
         name = todo.pop()
         if name not in found:
             found.add(name)
-            todo += [step.program for step in scenario.programs[name].steps if isinstance(step, Call | Send)]
+            todo += [step.program for step in scenario.programs[name].steps if isinstance(step, Call | Send | Cancel)]
     return found

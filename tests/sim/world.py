@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import logging
 import random
 from collections import Counter, defaultdict
@@ -24,7 +25,7 @@ from restate_protocol import frames as fr
 from restate_protocol.contract.model import RetryPolicy
 from restate_protocol.errors import RestateError, TerminalError
 from restate_protocol.gen.restate.protocol.v1 import session_pb
-from restate_protocol.ids import invocation_id_text
+from restate_protocol.ids import invocation_id_text, parse_invocation_id
 from restate_protocol.journal import Failure, Result, Value
 from restate_protocol.status import StatusCode
 from restate_runtime.core.records import Invocation, Status
@@ -43,7 +44,7 @@ from .disk import Disk, Hold
 from .invariants import Ledger, Violation, check
 from .loop import SimLoop, Stuck
 from .network import Wire, stale_frames, superseded
-from .program import Fault, Program, Promise, Root, Scenario, Wake
+from .program import Fault, Listen, Program, Promise, Root, Scenario, Wake
 
 BEGIN_MS = 1_900_000_000_000
 #: Seconds of simulated time after which what is not finished counts as lost.
@@ -113,6 +114,11 @@ class World:
         if awakeable_id not in self._outside:
             self._outside.add(awakeable_id)
             self._spawn(self._wake(awakeable_id, step))
+
+    def listens(self, invocation_id: str, place: int, step: Listen) -> None:
+        if f"{invocation_id}/{place}" not in self._outside:
+            self._outside.add(f"{invocation_id}/{place}")
+            self._spawn(self._signal(parse_invocation_id(invocation_id), step))
 
     def asks(self, workflow: str, step: Promise) -> None:
         if workflow not in self._outside:
@@ -408,6 +414,15 @@ class World:
         result: Result = Failure(StatusCode.UNKNOWN, "woken") if step.rejected else Value(b'"woken"', "json")
         try:
             await self._insist(lambda node: node.engine.complete_awakeable(awakeable_id, result))
+        except TerminalError as error:
+            if error.code not in (StatusCode.FAILED_PRECONDITION, StatusCode.NOT_FOUND):
+                raise
+
+    async def _signal(self, invocation_id: bytes, step: Listen) -> None:
+        await asyncio.sleep(step.after_ms / 1000)
+        value = Value(json.dumps(step.name).encode(), "json")
+        try:
+            await self._insist(lambda node: node.engine.send_signal(invocation_id, step.name, value))
         except TerminalError as error:
             if error.code not in (StatusCode.FAILED_PRECONDITION, StatusCode.NOT_FOUND):
                 raise
