@@ -137,18 +137,13 @@ class World:
 
     def register(self) -> None:
         """restate-cli deployments register."""
-        subprocess.run(
-            [
-                _script("restate-cli"),
-                "--admin",
-                f"127.0.0.1:{self.admin}",
-                "deployments",
-                "register",
-                f"127.0.0.1:{self.service}",
-            ],
-            check=True,
-            capture_output=True,
-        )
+        done = self.cli("deployments", "register", f"127.0.0.1:{self.service}")
+        assert done.returncode == 0, done.stderr
+
+    def cli(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """restate-cli on the runtime, with what it printed."""
+        command = [_script("restate-cli"), "--admin", f"127.0.0.1:{self.admin}", *args]
+        return subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
     def _started(self, command: list[str], name: str, env: dict[str, str]) -> Process:
         process = Process(command, self.folder, self.folder / f"{name}.log", env)
