@@ -62,7 +62,7 @@ async def test_an_invocation_is_shown_in_full(rig: Rig) -> None:
         failure=j.failure_to_pb(j.Failure(2, "boom")), command=3, command_type="run", command_name="charge"
     ).to_binary()
     parent = bytes(range(1, 17))
-    record = cart(retry_count=2, epoch=3, next_retry_ms=9_000, last_failure=failed, parent_id=parent)
+    record = cart(retry_count=2, epoch=3, next_retry_ms=9_000, last_failure=failed, parent_id=parent, parent_command=1)
     await put(rig, record)
     shown = (await call(rig, "GetInvocation", pb.GetInvocationRequest(id=TEXT), pb.GetInvocationResponse)).invocation
     assert shown is not None
@@ -73,6 +73,14 @@ async def test_an_invocation_is_shown_in_full(rig: Rig) -> None:
     assert shown.parent_id == invocation_id_text(parent)
     assert len(shown.trace_id) == 32
     assert shown.error is None
+
+
+async def test_a_restarted_invocation_shows_where_it_comes_from_and_no_caller(rig: Rig) -> None:
+    origin = bytes(range(1, 17))
+    await put(rig, cart(parent_id=origin))
+    shown = (await call(rig, "GetInvocation", pb.GetInvocationRequest(id=TEXT), pb.GetInvocationResponse)).invocation
+    assert shown is not None
+    assert (shown.parent_id, shown.restarted_from) == ("", invocation_id_text(origin))
 
 
 async def test_a_completed_invocation_shows_its_error(rig: Rig) -> None:

@@ -66,10 +66,15 @@ def invocation(record: Invocation, status: str) -> pb.Invocation:
         last_failure=None if record.last_failure is None else _failed(record.last_failure),
         error=None if record.result is None else _error(record.result),
         idempotency_key=record.idempotency_key or "",
-        parent_id="" if record.parent_id is None else invocation_id_text(record.parent_id),
+        parent_id=_id_text(None if record.restarted_from else record.parent_id),
+        restarted_from=_id_text(record.restarted_from),
         trace_id=spans.trace_context(record).trace_id,
         expires_at_ms=record.removed_ms,
     )
+
+
+def _id_text(invocation_id: bytes | None) -> str:
+    return "" if invocation_id is None else invocation_id_text(invocation_id)
 
 
 def _failed(data: bytes) -> pb.Error | None:

@@ -206,6 +206,7 @@ def _invocation_pairs(one: pb.Invocation) -> list[tuple[str, str]]:
         ("error", _error_text(one.error)),
         ("idempotency key", one.idempotency_key),
         ("called by", one.parent_id),
+        ("restarted from", one.restarted_from),
         ("trace", one.trace_id),
     ]
 
