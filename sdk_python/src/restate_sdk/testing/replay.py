@@ -5,6 +5,7 @@ Nothing is executed and nothing leaves the process: at the first step that the j
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -107,12 +108,15 @@ class _Replay:
     async def run(self, bound: Any) -> Replayed:
         self._attempt = begin(self._machine, self._start, bound, self._look, None, wall_clock_ms, executes=False)
         assert self._attempt.task is not None
-        await self._attempt.task
+        task = self._attempt.task
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
         return self._verdict(self._out[0])
 
     def _look(self) -> None:
-        if self._out and not self._machine.over:
-            self._machine.close("the replay is at the end of the journal")
+        if self._out and not self._machine.over and self._attempt is not None:
+            self._attempt.abort("the replay is at the end of the journal")
 
     def _verdict(self, frame: EndpointFrame) -> Replayed:
         match frame:
@@ -122,6 +126,8 @@ class _Replay:
             case pb.Failed():
                 ending = Ending.MISMATCH if frame.behavior == pb.Failed.Behavior.PAUSE else Ending.FAILED
                 return Replayed(ending, "" if frame.failure is None else frame.failure.message)
+            case pb.RunProposal():
+                return Replayed(Ending.GOES_ON, f"the end of the run that is command {frame.command}")
             case pb.Command():
                 return self._new(journal.decode(frame.entry))
             case _:
