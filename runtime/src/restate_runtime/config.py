@@ -114,6 +114,7 @@ _MS = _whole(1, 86_400_000)
 # Ten years: what people mean when they mean for ever.
 _LONG_MS = _whole(0, 315_360_000_000)
 _WHERE_UNSAID = "Used where neither handler nor service says it."
+_CUT = "The longest that is granted: what contracts or defaults say beyond it is cut."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +220,9 @@ class Settings:
         86_400_000, "ms", f"idempotency_retention. {_WHERE_UNSAID}", _LONG_MS
     )
     default_workflow_retention_ms: int = _setting(86_400_000, "ms", f"workflow_retention. {_WHERE_UNSAID}", _LONG_MS)
+    max_journal_retention_ms: int = _setting(315_360_000_000, "ms", f"journal_retention. {_CUT}", _LONG_MS)
+    max_idempotency_retention_ms: int = _setting(315_360_000_000, "ms", f"idempotency_retention. {_CUT}", _LONG_MS)
+    max_workflow_retention_ms: int = _setting(315_360_000_000, "ms", f"workflow_retention. {_CUT}", _LONG_MS)
     default_lazy_state: str = _setting(
         "off", "", f"on: lazy_state for objects and workflows. {_WHERE_UNSAID}", _one_of("on", "off")
     )

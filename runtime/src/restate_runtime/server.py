@@ -23,6 +23,7 @@ from .admin.service import Admin
 from .config import Settings
 from .core.decision import Report
 from .deployments.acceptor import SessionAcceptor
+from .deployments.bounds import Bounds
 from .deployments.dialer import CHANNEL_OPTIONS
 from .deployments.dispatch import Dispatcher
 from .deployments.manager import Deployments
@@ -78,6 +79,13 @@ def handler_defaults(settings: Settings) -> Defaults:
     )
 
 
+def retention_bounds(settings: Settings) -> Bounds:
+    """The longest retentions, whatever contracts and defaults say."""
+    return Bounds(
+        settings.max_journal_retention_ms, settings.max_idempotency_retention_ms, settings.max_workflow_retention_ms
+    )
+
+
 class Server:
     """One runtime.
 
@@ -92,7 +100,7 @@ class Server:
     ) -> None:
         self.settings = settings
         self.store = store or SqliteStore(settings.db)
-        self.registry = Registry(handler_defaults(settings))
+        self.registry = Registry(handler_defaults(settings), retention_bounds(settings))
         self.dispatcher = Dispatcher(settings.session_credits)
         self.engine = Engine(
             self.store,

@@ -116,6 +116,8 @@ class Deployments:
             if not force:
                 self._check(loaded, hello.dev_name)
             await self._commit(loaded, manifest)
+            for cut in loaded.cuts:
+                _log.info("an option is more than this runtime grants", deployment=deployment.id, cut=cut)
             return deployment, known is None
 
     def _check(self, loaded: Loaded, dev_name: str) -> None:

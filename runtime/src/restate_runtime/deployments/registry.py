@@ -16,6 +16,7 @@ from restate_protocol.services import ServiceKind
 from ..core.records import Deployment
 from ..core.target import Target
 from ..store.base import Store
+from .bounds import UNBOUNDED, Bounds
 from .schema import Schema
 
 
@@ -31,24 +32,37 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A deployment, read."""
+    """A deployment, read.
+
+    Args:
+        cuts: what this runtime does not grant of what the contract says, for people.
+    """
 
     deployment: Deployment
     services: dict[str, Service]
     schema: Schema
+    cuts: tuple[str, ...] = ()
 
 
-def read_deployment(deployment: Deployment, descriptor_set: bytes, defaults: Defaults = DEFAULTS) -> Loaded:
+def read_deployment(
+    deployment: Deployment, descriptor_set: bytes, defaults: Defaults = DEFAULTS, bounds: Bounds = UNBOUNDED
+) -> Loaded:
     """Reads the contract of a deployment.
 
     Args:
         defaults: options of handlers where the contract says nothing.
+        bounds: the longest retentions.
 
     Raises:
         ContractError: its descriptors break a rule of the contract.
     """
     contract = read_contract(descriptor_set, deployment.services, defaults)
-    return Loaded(deployment, {service.name: service for service in contract.services}, Schema(descriptor_set))
+    return Loaded(
+        deployment,
+        {service.name: bounds.bounded(service) for service in contract.services},
+        Schema(descriptor_set),
+        tuple(cut for service in contract.services for cut in bounds.cuts(service)),
+    )
 
 
 class Registry:
@@ -56,10 +70,12 @@ class Registry:
 
     Args:
         defaults: options of handlers where their contracts say nothing.
+        bounds: the longest retentions.
     """
 
-    def __init__(self, defaults: Defaults = DEFAULTS) -> None:
+    def __init__(self, defaults: Defaults = DEFAULTS, bounds: Bounds = UNBOUNDED) -> None:
         self._defaults = defaults
+        self._bounds = bounds
         self._loaded: dict[str, Loaded] = {}
         self._newest: dict[str, Loaded] = {}
         self._routes: dict[tuple[str, str], Route] = {}
@@ -75,7 +91,7 @@ class Registry:
 
     def read(self, deployment: Deployment, descriptor_set: bytes) -> Loaded:
         """Reads the contract of a deployment, and takes nothing in. Raises ContractError."""
-        return read_deployment(deployment, descriptor_set, self._defaults)
+        return read_deployment(deployment, descriptor_set, self._defaults, self._bounds)
 
     def add(self, loaded: Loaded) -> None:
         """Takes in a deployment that was committed; it replaces the one with its id."""
