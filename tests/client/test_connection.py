@@ -218,6 +218,25 @@ async def test_a_closed_connection_says_so(ingress: FakeIngress, echo_client: An
         await echo_client(connection).say(StringValue())
 
 
+async def test_a_call_whose_connection_is_closed_meanwhile_says_so_and_is_not_cancelled(
+    ingress: FakeIngress, echo_client: Any
+) -> None:
+    arrived = asyncio.Event()
+
+    async def never(incoming: Incoming) -> bytes:
+        arrived.set()
+        await asyncio.Event().wait()
+        return b""
+
+    ingress.on(SAY, never)
+    connection = restate_client.connect(ingress.address)
+    call = asyncio.ensure_future(echo_client(connection).say(StringValue()))
+    await arrived.wait()
+    await connection.close()
+    with pytest.raises(restate_client.ConnectionFailed, match="was closed"):
+        await call
+
+
 async def test_one_connection_serves_many_calls_at_once(echo: Any) -> None:
     texts = [str(number) for number in range(50)]
     replies = await asyncio.gather(*(echo.say(StringValue(value=text)) for text in texts))

@@ -6,6 +6,7 @@ so one connection serves any number of tasks of its event loop.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 from types import TracebackType
@@ -195,6 +196,12 @@ class Connection(ConnectionCaller):
             return data, wire.metadata_of(await call.initial_metadata())
         except grpc.aio.AioRpcError as error:
             raise error_of(_failed(error, self._target, outgoing)) from None
+        except asyncio.CancelledError:
+            # gRPC also says so to calls whose channel was closed; nobody has cancelled the caller then.
+            task = asyncio.current_task()
+            if not self._closed or (task is not None and task.cancelling()):
+                raise
+            raise self._was_closed() from None
 
     def _method(self, path: str) -> _Method:
         method = self._methods.get(path)
@@ -204,12 +211,15 @@ class Connection(ConnectionCaller):
 
     def _open(self) -> grpc.aio.Channel:
         if self._closed:
-            raise ConnectionFailed(
-                f"this connection to {self._target} was closed: connect again", code=StatusCode.UNAVAILABLE
-            )
+            raise self._was_closed()
         if self._channel is None:
             self._channel = self._new_channel()
         return self._channel
+
+    def _was_closed(self) -> ConnectionFailed:
+        return ConnectionFailed(
+            f"this connection to {self._target} was closed: connect again", code=StatusCode.UNAVAILABLE
+        )
 
     def _new_channel(self) -> grpc.aio.Channel:
         options = channel_options(self._tls)
