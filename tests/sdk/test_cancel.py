@@ -249,7 +249,7 @@ class TestRuns:
         assert text(one) == "CANCELLED undone"
         await replays_from_every_prefix(lambda: Checkout(body), PAY, one)
 
-    async def test_a_function_that_swallows_its_cancellation_has_no_result(self) -> None:
+    async def test_what_a_function_that_swallows_its_cancellation_returns_is_no_result(self) -> None:
         begun, end = asyncio.Event(), asyncio.Event()
 
         async def deaf() -> int:
@@ -278,7 +278,8 @@ class TestRuns:
             end.set()
             await one.ended()
         assert text(one) == "CANCELLED"
-        assert one.notifications == [j.Cancelled(StatusCode.CANCELLED, "enough")]
+        ended = j.Completion(1, j.Failure(StatusCode.CANCELLED, "enough"))
+        assert one.notifications == [j.Cancelled(StatusCode.CANCELLED, "enough"), ended]
 
     async def test_a_plain_function_goes_on_in_its_thread_and_nobody_looks(self) -> None:
         begun, end = threading.Event(), threading.Event()

@@ -8,6 +8,7 @@ import pytest
 from restate_protocol import journal as j
 from restate_protocol.awaiting import Combinator
 from restate_protocol.errors import TerminalError
+from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.status import StatusCode
 from restate_sdk.vm.awaiting import Group, Handle
 from restate_sdk.vm.errors import JournalMismatch
@@ -192,6 +193,28 @@ class TestRuns:
         assert attempt.machine.poll(group)
         assert attempt.machine.result(lost) == j.Failure(StatusCode.CANCELLED, "enough")
         assert attempt.machine.result(kept) == OK
+
+    def test_the_journal_is_told_that_the_run_ended_and_replay_shows_it_in_the_same_place(self) -> None:
+        live = Attempt()
+        run, sleep = live.machine.sys_run("a"), live.machine.sys_sleep(1)
+        live.cancel("enough")
+        with pytest.raises(TerminalError):
+            live.machine.poll(run)
+        live.complete(sleep)
+        live.ack(run)
+        (proposal,) = live.frames(pb.RunProposal)
+        ended = j.Completion(run, j.result_from_pb(proposal.result))
+        replayed = Attempt(j.Run("a"), j.Sleep(1), CANCELLED, j.Completion(sleep, OK), ended)
+        replayed.machine.sys_run("a")
+        replayed.machine.sys_sleep(1)
+        with pytest.raises(TerminalError):
+            replayed.machine.poll(run)
+        for attempt in (live, replayed):
+            race = Group(Combinator.FIRST_COMPLETED, (sleep, run))
+            assert attempt.machine.poll(race)
+            assert attempt.machine.winner(race) == 1
+            assert attempt.machine.poll(sleep)
+        assert replayed.out == []
 
     def test_what_executes_is_interrupted_by_a_cancellation_in_its_turn_only(self) -> None:
         attempt = Attempt()

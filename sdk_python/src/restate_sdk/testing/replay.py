@@ -115,6 +115,7 @@ class _Replay:
         return self._verdict(self._out[0])
 
     def _look(self) -> None:
+        self._out[:] = [frame for frame in self._out if not isinstance(frame, pb.RunProposal)]  # of cancelled runs
         if self._out and not self._machine.over and self._attempt is not None:
             self._attempt.abort("the replay is at the end of the journal")
 
@@ -126,8 +127,6 @@ class _Replay:
             case pb.Failed():
                 ending = Ending.MISMATCH if frame.behavior == pb.Failed.Behavior.PAUSE else Ending.FAILED
                 return Replayed(ending, "" if frame.failure is None else frame.failure.message)
-            case pb.RunProposal():
-                return Replayed(Ending.GOES_ON, f"the end of the run that is command {frame.command}")
             case pb.Command():
                 return self._new(journal.decode(frame.entry))
             case _:

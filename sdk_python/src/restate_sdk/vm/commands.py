@@ -47,6 +47,7 @@ class Commands:
     """
 
     __slots__ = (
+        "_answered_runs",
         "_calls",
         "_compare",
         "_last_run",
@@ -95,6 +96,7 @@ class Commands:
         self._proposals: dict[int, Result] = {}
         self._with_result: frozenset[Handle] = frozenset()
         self._open_runs: set[int] = set()  # their functions have not ended, as far as the machine knows
+        self._answered_runs: set[int] = set()  # their results are in the journal
         self._calls: dict[int, bytes] = {}  # the invocation that each call made
         self._signals: dict[str, int] = {}  # how many of each name the handler asked for
         self._tries: dict[int, RunTries] = {}

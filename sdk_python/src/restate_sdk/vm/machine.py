@@ -170,13 +170,20 @@ class Machine(RunOperations, StateOperations, Operations):
     def _cancel(self, cancellation: Failure, tree: Tree) -> NoReturn:
         """The wait ends with the cancellation, the runs that it waited for too, and open calls are told."""
         for handle in leaves(tree):
-            if handle in self._open_runs:
-                self._open_runs.discard(handle)
-                self._results.show(handle, cancellation)
+            if isinstance(handle, int) and handle not in self._results.seen:
+                self._end_run(handle, cancellation)
         for call, callee in list(self._calls.items()):
             if call not in self._results.seen:
                 self._issue(journal.Cancel(callee))
         raise TerminalError(cancellation.message, code=StatusCode.of(cancellation.code) or StatusCode.CANCELLED)
+
+    def _end_run(self, handle: int, cancellation: Failure) -> None:
+        """A run that executes has the cancellation as its result from now on, and the journal is told."""
+        if handle in self._open_runs:
+            self.propose(handle, cancellation, None)
+        elif handle not in self._answered_runs or self._results.coming(handle) != cancellation:
+            return
+        self._results.show(handle, cancellation)
 
     def result(self, handle: Handle) -> Result:
         """The result of a handle that `poll` said is settled."""

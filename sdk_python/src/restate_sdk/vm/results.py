@@ -77,6 +77,10 @@ class ResultQueue:
         """A result came; it is shown when its turn comes."""
         self._pending.append((handle, result))
 
+    def coming(self, handle: Handle) -> Result | None:
+        """The result of a handle that came and was not shown yet."""
+        return next((result for one, result in self._pending if one == handle), None)
+
     def show(self, handle: Handle, result: Result) -> None:
         """A result that the handler sees at once."""
         self._place += 1

@@ -35,8 +35,7 @@ class RunOperations(Commands):
             self._last_run = (self._emit(data), name)
         elif (recorded := self._recording.next()) != data:
             self._compare_command(number, recorded, journal.Run(name), None)
-        if number not in self._with_result:
-            self._open_runs.add(number)
+        (self._answered_runs if number in self._with_result else self._open_runs).add(number)
         return number
 
     def propose(self, handle: int, result: Result, duration_ms: int | None = 0) -> None:
