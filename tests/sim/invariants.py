@@ -125,15 +125,15 @@ def _programs(world: World, records: list[Invocation]) -> dict[str, list[Invocat
 
 
 def _nothing_lost(world: World, by_program: dict[str, list[Invocation]]) -> None:
-    for name, invocation_id in world.accepted.items():
+    for name, invocation_id in world.people.accepted.items():
         if invocation_id not in [record.id for record in by_program[name]]:
             raise Violation(f"{name} was acknowledged as {invocation_id_text(invocation_id)} and is gone")
-    unsure = below(world.scenario, list(world.unsure)) | maybe_never(world.scenario)
+    unsure = below(world.scenario, list(world.people.unsure)) | maybe_never(world.scenario)
     for name in reached(world.scenario):
         count = len(by_program[name])
         if count != 1 and not (name in unsure and count == 0):
             raise Violation(f"{name} should be invoked once, and was {count} times")
-    for name, result in world.results.items():
+    for name, result in world.people.results.items():
         (record,) = by_program[name]
         if record.result is None or decode_result(record.result) != result:
             raise Violation(f"the caller of {name} got something else than what is recorded: {result}")

@@ -168,7 +168,7 @@ class Fault:
     Args:
         kind: crash (of the runtime), crash-before-commit, crash-after-commit, kill (of an endpoint), cut, half-open
             (the runtime notices first), half-closed (the endpoint notices first), jump (of the clock), slow (disk),
-            stale (frames of attempts that are over come again).
+            pause (by an operator, who resumes), stale (for some seconds, frames of attempts that are over come again).
         at: milliseconds from the begin; for crashes at a commit the number of the commit.
         size: milliseconds that it lasts, or by how much the clock jumps.
         endpoint: whose session or process.

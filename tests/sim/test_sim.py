@@ -15,8 +15,8 @@ from .program import reached
 from .world import run
 
 CHUNKS = 8
-#: About 25 seconds of CPU for all chunks together.
-SEEDS_A_CHUNK = 75
+#: About 30 seconds of CPU for all chunks together.
+SEEDS_A_CHUNK = 125
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

@@ -7,50 +7,37 @@ SDK. Everything that chance decides comes from the scenario's seed. What must ho
 from __future__ import annotations
 
 import asyncio
-import functools
-import json
-import logging
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from contextvars import Context
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any, TypeVar
-from unittest import mock
 
-import structlog
 from restate_protocol import frames as fr
 from restate_protocol.contract.model import RetryPolicy
-from restate_protocol.errors import RestateError, TerminalError
+from restate_protocol.errors import RestateError
 from restate_protocol.gen.restate.protocol.v1 import session_pb
 from restate_protocol.ids import invocation_id_text, parse_invocation_id
-from restate_protocol.journal import Failure, Result, Value
-from restate_protocol.status import StatusCode
 from restate_runtime.core.records import Invocation, Status
-from restate_runtime.deployments import manager, registry
-from restate_runtime.engine import loop as engine_loop
-from restate_runtime.engine.api import Accepted, Submission
 from restate_runtime.store.base import InvocationFilter
 from restate_runtime.testing.node import Node, NodeOptions
 from restate_runtime.testing.overrides import Overrides
 from restate_sdk.session import Session, pump
-
-from tests.sdk.gen.shop.v1.shop_pb import AddRequest, ApproveRequest, OrderRequest, PayRequest
 
 from . import handlers
 from .disk import Disk, Hold
 from .invariants import Ledger, Violation, check
 from .loop import SimLoop, Stuck
 from .network import Wire, stale_frames, superseded
-from .program import Fault, Listen, Program, Promise, Root, Scenario, Wake
+from .patches import patched, quiet
+from .people import People
+from .program import Fault, Listen, Program, Promise, Scenario, Wake
 
 BEGIN_MS = 1_900_000_000_000
 #: Seconds of simulated time after which what is not finished counts as lost.
 PATIENCE_S = 1_000.0
-#: Seconds that callers wait before they ask again, and that a dead runtime or session stays dead at least.
-ASK_AGAIN_S = 5.0
+#: Seconds that a dead runtime or session stays dead at least.
 DOWN_S = 0.05
 LOOK_EVERY_S = 0.5
 #: Seconds for which the network repeats frames of attempts that are over.
@@ -69,9 +56,7 @@ class World:
         self.disk = Disk(self.chance, scenario.disk_ms, self.ledger.landed)
         self.logs: dict[str, list[list[str]]] = defaultdict(list)
         self.names: dict[str, str] = {}
-        self.accepted: dict[str, bytes] = {}
-        self.results: dict[str, Result] = {}
-        self.unsure: set[str] = set()
+        self.people = People(scenario, self._living)
         self._skew_ms = 0
         self._latency_ms = scenario.latency_ms
         self._repeats_until = 0.0
@@ -113,17 +98,17 @@ class World:
     def waits(self, awakeable_id: str, step: Wake) -> None:
         if awakeable_id not in self._outside:
             self._outside.add(awakeable_id)
-            self._spawn(self._wake(awakeable_id, step))
+            self._spawn(self.people.wake(awakeable_id, step))
 
     def listens(self, invocation_id: str, place: int, step: Listen) -> None:
         if f"{invocation_id}/{place}" not in self._outside:
             self._outside.add(f"{invocation_id}/{place}")
-            self._spawn(self._signal(parse_invocation_id(invocation_id), step))
+            self._spawn(self.people.signal(parse_invocation_id(invocation_id), step))
 
     def asks(self, workflow: str, step: Promise) -> None:
         if workflow not in self._outside:
             self._outside.add(workflow)
-            self._spawn(self._approve(workflow, step))
+            self._spawn(self.people.approve(workflow, step))
 
     # The run
 
@@ -137,7 +122,7 @@ class World:
         await self._start()
         for number in range(self.scenario.endpoints):
             self._spawn(self._serve_forever(number))
-        callers = [self._spawn(self._call(root)) for root in self.scenario.roots]
+        callers = [self._spawn(self.people.call(root)) for root in self.scenario.roots]
         for fault in self.scenario.faults:
             if "commit" not in fault.kind:
                 self._spawn(self._fault(fault))
@@ -286,6 +271,8 @@ class World:
                 await self._crash(fault)
             case "jump":
                 self._skew_ms += fault.size
+            case "pause":
+                await self.people.pause(fault, self.chance)
             case "slow":
                 await self._slow(fault)
             case "stale":
@@ -330,109 +317,6 @@ class World:
             for frame in down:
                 wire.to_endpoint.inject(fr.encode_runtime_batch([frame]))
 
-    # Callers
-
-    async def _insist(self, ask: Callable[[Node], Coroutine[Any, Any, T]]) -> T:
-        """Asks until there is an answer.
-
-        Raises:
-            TerminalError: the answer is no.
-        """
-        while True:
-            node = await self._living()
-            try:
-                return await asyncio.wait_for(ask(node), ASK_AGAIN_S)
-            except TimeoutError:
-                continue
-            except TerminalError as error:
-                if error.code is not StatusCode.UNAVAILABLE and error.code is not StatusCode.UNIMPLEMENTED:
-                    raise
-            await asyncio.sleep(DOWN_S)
-
-    async def _call(self, root: Root) -> None:
-        await asyncio.sleep(root.at_ms / 1000)
-        if not await self._served():
-            return
-        submission = self._submission(root)
-        if root.keyed:
-            accepted = await self._insist(lambda node: node.engine.submit(submission, wait=False))
-        else:
-            found = await self._once(root, submission)
-            if found is None:
-                return
-            accepted = found
-        self.accepted[root.program] = accepted.invocation_id
-        if root.twice:
-            again = await self._insist(lambda node: node.engine.submit(submission, wait=False))
-            if again.invocation_id != accepted.invocation_id or again.new:
-                raise Violation(f"{root.program} was accepted twice under one idempotency key")
-        self.results[root.program] = await self._result(accepted.invocation_id)
-
-    async def _served(self) -> bool:
-        """Waits until an endpoint was registered."""
-        while not (await self._living()).registry.services():
-            await asyncio.sleep(DOWN_S)
-        return True
-
-    async def _once(self, root: Root, submission: Submission) -> Accepted | None:
-        """Asks once; without an answer nobody knows whether it was accepted."""
-        node = await self._living()
-        try:
-            return await asyncio.wait_for(node.engine.submit(submission, wait=False), ASK_AGAIN_S)
-        except (TimeoutError, TerminalError):
-            self.unsure.add(root.program)
-            return None
-
-    def _submission(self, root: Root) -> Submission:
-        name, program = root.program, self.program(root.program)
-        where: tuple[str, str, str | None, bytes]
-        match program.kind:
-            case "service":
-                where = ("shop.v1.Checkout", "Pay", None, PayRequest(text=name).to_binary())
-            case "object":
-                request = AddRequest(cart_id=program.key, item=name)
-                where = ("shop.v1.Cart", "Add", str(program.key), request.to_binary())
-            case _:
-                where = ("shop.v1.Order", "Run", name, OrderRequest(order_id=name).to_binary())
-        key = f"key-{name}" if root.keyed and program.kind != "workflow" else None
-        service, handler, of, payload = where
-        return Submission(service, handler, of, payload, idempotency_key=key, delay_ms=root.delay_ms)
-
-    async def _result(self, invocation_id: bytes) -> Result:
-        while True:
-            accepted = await self._insist(lambda node: node.engine.attach(invocation_id))
-            assert accepted.result is not None
-            try:
-                return await accepted.result
-            except TerminalError:
-                accepted.close()
-
-    # The outside
-
-    async def _wake(self, awakeable_id: str, step: Wake) -> None:
-        await asyncio.sleep(step.after_ms / 1000)
-        result: Result = Failure(StatusCode.UNKNOWN, "woken") if step.rejected else Value(b'"woken"', "json")
-        try:
-            await self._insist(lambda node: node.engine.complete_awakeable(awakeable_id, result))
-        except TerminalError as error:
-            if error.code not in (StatusCode.FAILED_PRECONDITION, StatusCode.NOT_FOUND):
-                raise
-
-    async def _signal(self, invocation_id: bytes, step: Listen) -> None:
-        await asyncio.sleep(step.after_ms / 1000)
-        value = Value(json.dumps(step.name).encode(), "json")
-        try:
-            await self._insist(lambda node: node.engine.send_signal(invocation_id, step.name, value))
-        except TerminalError as error:
-            if error.code not in (StatusCode.FAILED_PRECONDITION, StatusCode.NOT_FOUND):
-                raise
-
-    async def _approve(self, workflow: str, step: Promise) -> None:
-        await asyncio.sleep(step.after_ms / 1000)
-        payload = ApproveRequest(order_id=workflow).to_binary()
-        submission = Submission("shop.v1.Order", "Approve", workflow, payload, idempotency_key="approve")
-        await self._insist(lambda node: node.engine.submit(submission, wait=False))
-
 
 def _described(record: Invocation) -> str:
     """An invocation that goes on, and why it failed the last time."""
@@ -451,7 +335,7 @@ def run(scenario: Scenario) -> World:
     """
     loop = SimLoop()
     chance = random.Random(scenario.seed)
-    with _quiet(), _patched(chance):
+    with quiet(), patched(chance):
         try:
             return loop.run_until_complete(_run(scenario))
         except Stuck as error:
@@ -474,28 +358,3 @@ async def _run(scenario: Scenario) -> World:
     world = World(scenario)
     await world.run()
     return world
-
-
-@contextmanager
-def _patched(chance: random.Random) -> Iterator[None]:
-    """Ids come from the seed, and a contract is read once for all runs."""
-    with (
-        mock.patch.object(engine_loop, "os", SimpleNamespace(urandom=chance.randbytes)),
-        mock.patch.object(registry, "read_deployment", _read_once),
-    ):
-        yield
-
-
-_read_once = functools.cache(registry.read_deployment)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the thousand warnings of sessions that end."""
-    sdk = logging.getLogger("restate_sdk")
-    sdk.disabled = True
-    try:
-        with mock.patch.object(manager, "_log", mock.Mock(spec=structlog.get_logger().bind())):
-            yield
-    finally:
-        sdk.disabled = False
