@@ -151,3 +151,17 @@ def test_two_that_are_attached_to_each_other_are_a_cycle_too() -> None:
     suspend(bench, second, aw.OnCommand(1))
     assert [failure.code for failure in failures(bench, second)] == [StatusCode.ABORTED]
     assert bench.hot(first).record.status is Status.SUSPENDED
+
+
+def test_one_that_waits_for_a_first_success_is_stuck_once_all_else_failed() -> None:
+    bench = Bench()
+    caller, _ = bench.submit("t.Object", "Do", "k")
+    bench.call(caller, "t.Object", "Do", "k")
+    hope, _ = bench.call(caller, "t.Plain", "Do")
+    tree = aw.Group(aw.Combinator.FIRST_SUCCEEDED_OR_ALL_FAILED, (aw.OnCommand(1), aw.OnCommand(2)))
+    suspend(bench, caller, tree)
+    assert failures(bench, caller) == []
+    bench.end(hope, j.Failure(2, "no"))
+    suspend(bench, caller, tree)
+    assert [failure.code for failure in failures(bench, caller)] == [2, StatusCode.ABORTED]
+    assert bench.hot(caller).record.status is Status.ACTIVE

@@ -89,16 +89,27 @@ def _possible(tree: Awaiting, lookup: Lookup) -> tuple[bool, bool]:
             return all(succeeded), any(failed)
 
 
-def may_settle(tree: Awaiting, hopeful: Callable[[Leaf], bool]) -> bool:
-    """Whether the tree can be settled at all, if only the leaves that are `hopeful` ever are.
+def may_settle(tree: Awaiting, lookup: Lookup, hopeful: Callable[[Leaf], bool]) -> bool:
+    """Whether an open tree can be settled at all, if of the leaves that have no result only the `hopeful` get one.
 
     What needs all of its children needs each to be hopeful, though a failure of one might settle it sooner.
     """
     if not isinstance(tree, Group):
-        return hopeful(tree)
-    found = (may_settle(child, hopeful) for child in tree.children)
+        return lookup(tree) is not None or hopeful(tree)
+    children = tree.children
+    if tree.combinator is Combinator.FIRST_SUCCEEDED_OR_ALL_FAILED:
+        # What failed is no hope any more for what needs one success.
+        children = tuple(one for one in children if isinstance(one, Group) or not isinstance(lookup(one), Failure))
+    found = (may_settle(child, lookup, hopeful) for child in children)
     needs_all = tree.combinator in (Combinator.ALL_COMPLETED, Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED)
     return all(found) if needs_all else any(found)
+
+
+def needs_success(tree: Awaiting) -> bool:
+    """Whether failures alone can take the hope from the tree: some part of it waits for the first success."""
+    if not isinstance(tree, Group):
+        return False
+    return tree.combinator is Combinator.FIRST_SUCCEEDED_OR_ALL_FAILED or any(map(needs_success, tree.children))
 
 
 def leaves(tree: Awaiting) -> list[Leaf]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from restate_protocol import awaiting as aw
+
 from .decision import Forget, StartAttempt
 from .records import Status
 from .turn import Turn, is_settled
@@ -40,7 +42,12 @@ def _pin(turn: Turn, hot: Hot) -> None:
 
 def wake(turn: Turn, hot: Hot) -> None:
     """A notification was journaled: start again if that is what was awaited."""
-    if hot.record.status is Status.SUSPENDED and is_settled(hot):
+    if hot.record.status is Status.SUSPENDED and (is_settled(hot) or (turn.world.queued and _may_be_stuck(hot))):
         activate(turn, hot)
     elif hot.phase is Phase.IDLE:
         turn.effect(Forget(hot.record.id))
+
+
+def _may_be_stuck(hot: Hot) -> bool:
+    """Whether a failure may have been the last hope but for a wait cycle; see `cycles`."""
+    return hot.record.awaiting is not None and aw.needs_success(aw.decode(hot.record.awaiting))

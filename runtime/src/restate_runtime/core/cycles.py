@@ -4,7 +4,8 @@ None of them would ever go on, so the youngest of the calls that wait for a key 
 names the cycle. A handler that calls itself on its own key is the smallest one.
 
 Only a suspension can close a cycle: until then somebody in it still runs. So it is looked for there, and only where
-the invocation is waited for and some invocation waits for a key.
+the invocation is waited for and some invocation waits for a key. (One that waits for a first success can lose its last
+hope while it is suspended: it is woken by failures, and looked at when it suspends again.)
 
 Invariant: what may still go on by itself (what runs, is scheduled, paused, or waits for anything but calls) is never
 part of a cycle.
@@ -32,13 +33,13 @@ class _Graph:
     """Who waits for whom, as far as one invocation can reach.
 
     Args:
-        trees: what the suspended ones await.
+        trees: the suspended ones, and what they await.
         calls: of each suspended one: whom the commands that it awaits wait for.
         holders: of each one that waits for a key: who holds it.
         unknown: ids that must be in memory to know more.
     """
 
-    trees: dict[bytes, aw.Awaiting] = field(default_factory=dict)
+    trees: dict[bytes, tuple[Hot, aw.Awaiting]] = field(default_factory=dict)
     calls: dict[bytes, dict[int, bytes]] = field(default_factory=dict)
     holders: dict[bytes, bytes] = field(default_factory=dict)
     unknown: list[bytes] = field(default_factory=list)
@@ -101,7 +102,7 @@ def _explore(world: World, hot: Hot, tree: aw.Awaiting) -> _Graph:
 
 
 def _suspended(graph: _Graph, hot: Hot, tree: aw.Awaiting) -> None:
-    graph.trees[hot.record.id] = tree
+    graph.trees[hot.record.id] = hot, tree
     calls: dict[int, bytes] = {}
     for leaf in aw.leaves(tree):
         command = hot.open.get(leaf.command) if isinstance(leaf, aw.OnCommand) else None
@@ -157,7 +158,8 @@ def _may_go_on(graph: _Graph, stuck: set[bytes], one: bytes) -> bool:
         callee = calls.get(leaf.command) if isinstance(leaf, aw.OnCommand) else None
         return callee is None or callee not in stuck
 
-    return aw.may_settle(graph.trees[one], hopeful)
+    hot, tree = graph.trees[one]
+    return aw.may_settle(tree, hot.lookup, hopeful)
 
 
 def _break(turn: Turn, cycle: list[Hot]) -> None:
