@@ -64,6 +64,9 @@ async def on_a_connection(connection: Connection) -> None:
     assert_type(handle, SendHandle[Answer])
     assert_type(await handle.attach(), Answer)
     assert_type(await handle.output(), Answer | None)
+    await handle.cancel()
+    await handle.signal("approve", Answer(), timeout=timedelta(seconds=1))
+    await handle.signal(Answer())  # type: ignore
     QuizClient(connection).ask("no message")  # type: ignore
     QuizClient(connection).ask.send("no message")  # type: ignore
     QuizClient(connection).ask(Question(), delay=timedelta(seconds=1))  # type: ignore
@@ -75,6 +78,9 @@ def on_a_blocking_connection(connection: BlockingConnection) -> None:
     assert_type(handle, BlockingSendHandle[Answer])
     assert_type(handle.attach(), Answer)
     assert_type(handle.output(), Answer | None)
+    handle.cancel()
+    handle.signal("approve", {"by": "ada"})
+    handle.signal(Answer())  # type: ignore
     QuizClient(connection).ask(Answer())  # type: ignore
     QuizClient(connection).ask.send(Answer())  # type: ignore
 

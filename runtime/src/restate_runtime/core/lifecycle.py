@@ -159,4 +159,5 @@ def refuse(turn: Turn, hot: Hot, why: str) -> j.Failure:
     turn.effect(Forget(record.id))
     status = Status.COMPLETED if is_over(hot) else record.status
     name = ids.invocation_id_text(record.id)
-    return j.Failure(StatusCode.FAILED_PRECONDITION, f"{name} is {status.value}: {why}")
+    shown = "running" if status is Status.ACTIVE else status.value
+    return j.Failure(StatusCode.FAILED_PRECONDITION, f"{name} is {shown}: {why}")

@@ -79,6 +79,7 @@ class Verbs(ABC):
             message = f"{name} is unknown: it never was, or its retention is over"
             raise TerminalError(message, code=StatusCode.NOT_FOUND)
         if record.status is not Status.COMPLETED:
-            message = f"{name} is {record.status.value}: only what is completed restarts"
+            shown = "running" if record.status is Status.ACTIVE else record.status.value
+            message = f"{name} is {shown}: only what is completed restarts"
             raise TerminalError(message, code=StatusCode.FAILED_PRECONDITION)
         return record
