@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from restate_protocol import journal as j
 from restate_protocol.errors import TerminalError
+from restate_protocol.gen.restate.protocol.v1.session_pb import Failed
 from restate_protocol.ids import invocation_id_text
 from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
@@ -105,6 +106,20 @@ async def test_one_invocation_is_shown_with_what_to_do_next(rig: Rig) -> None:
     result = await run(rig, "invocations", "get", TEXT)
     assert dict(line.split("\t") for line in result.stdout.splitlines())["target"] == "shop.v1.Cart/ada/Add"
     assert f"restate-cli invocations resume {TEXT}" in result.stderr
+
+
+async def test_a_report_of_several_lines_is_shown_as_it_is(rig: Rig) -> None:
+    report = "journal mismatch at command 1\n     recorded  attempted\n  * x  1         2"
+    failed = Failed(
+        failure=j.failure_to_pb(j.Failure(13, report)), command=1, command_type="run", command_name="charge"
+    )
+    await put(rig, status=Status.PAUSED, epoch=1, last_failure=failed.to_binary())
+    result = await run(rig, "invocations", "get", TEXT)
+    first = "INTERNAL: journal mismatch at command 1 in run charge (command 1) (all of it below)"
+    assert f"last failure\t{first}\n" in result.stdout
+    assert result.stdout.endswith(f"\n\n{report}\n\n")
+    row = (await lines(rig, "invocations", "list"))[1]
+    assert row[5] == "INTERNAL: journal mismatch at command 1"
 
 
 async def test_a_journal_is_shown_decoded(rig: Rig) -> None:

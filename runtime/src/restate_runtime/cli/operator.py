@@ -111,6 +111,7 @@ def get_invocation(context: typer.Context, id: Id, as_json_: Json = False) -> No
         show_json(as_json(one))
         return
     show_pairs(_invocation_pairs(one))
+    _show_report(one.error or one.last_failure)
     if one.status == "paused":
         note(f"It waits for you. Mend the cause, then: restate-cli invocations resume {one.id}")
 
@@ -188,7 +189,7 @@ def _invocation_row(one: pb.Invocation) -> tuple[str, ...]:
         one.status,
         time_text(one.created_at_ms),
         str(one.retry_count),
-        f"{error.code}: {error.message}" if error else "",
+        f"{error.code}: {error.message.splitlines()[0] if error.message else ''}" if error else "",
     )
 
 
@@ -228,7 +229,14 @@ def _error_text(error: pb.Error | None) -> str:
         return ""
     about = f" in {error.command}" if error.command else ""
     detail = f" [{error.detail_type}]" if error.detail_type else ""
-    return f"{error.code}: {error.message}{detail}{about}"
+    first, _, rest = error.message.partition("\n")
+    return f"{error.code}: {first}{detail}{about}" + (" (all of it below)" if rest else "")
+
+
+def _show_report(error: pb.Error | None) -> None:
+    """A message of several lines, such as a journal mismatch, as it is: tables would break its own columns."""
+    if error is not None and "\n" in error.message:
+        print(f"\n{error.message}\n")
 
 
 def _tree_span(one: pb.Span) -> TreeSpan:
