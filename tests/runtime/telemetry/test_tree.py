@@ -34,6 +34,11 @@ def test_a_note_stands_before_the_error() -> None:
     assert line == "attempt 1       1ms  failed  ✗ boom"
 
 
+def test_of_an_error_of_several_lines_the_first_is_shown() -> None:
+    (line,) = plain(tree([span("a", "", 0, 1, "ABORTED: the journal differs\n  recorded: run\n  now: sleep")]))
+    assert line == "span a       1ms  ✗ ABORTED: the journal differs …"
+
+
 def test_nothing_is_nothing() -> None:
     assert plain(tree([])) == []
 

@@ -56,8 +56,14 @@ def plain(lines: Sequence[TreeLine]) -> list[str]:
 
 def _plain(line: TreeLine, width: int) -> str:
     name = (line.branches + line.span.name).ljust(width)
-    error = f"✗ {line.span.error}" if line.span.error else ""
+    error = f"✗ {_first_line(line.span.error)}" if line.span.error else ""
     return "  ".join(part for part in (name, line.duration.rjust(8), line.span.note, error) if part).rstrip()
+
+
+def _first_line(error: str) -> str:
+    """A report of several lines, such as a journal mismatch, would break the tree; `invocations get` has all of it."""
+    first, _, rest = error.partition("\n")
+    return f"{first} …" if rest else first
 
 
 def duration(start_ms: int, end_ms: int | None) -> str:
