@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -233,3 +234,50 @@ class TestMismatch:
             await env.admin.resume(sent.invocation_id)
             assert (await sent.attach()).text == "done"
         assert calls == ["add"]
+
+
+class Csv:
+    """A serde for rows of numbers."""
+
+    tag = "text/csv"
+
+    def dumps(self, value: list[int], /) -> bytes:
+        return ",".join(map(str, value)).encode()
+
+    def loads(self, data: bytes, /) -> list[int]:
+        return [int(one) for one in data.decode().split(",")]
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "value"),
+    [({"serde": Csv()}, {"serde": Csv()}, [1, 2]), ({}, {"type": Point}, Point(1, 2)), ({}, {"type": dict}, {"a": 1})],
+)
+async def test_awakeables_and_signals_carry_typed_values(
+    given: dict[str, Any], wanted: dict[str, Any], value: object
+) -> None:
+    ids: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    kind = [wanted["type"]] if "type" in wanted else []
+    serde = {"serde": wanted["serde"]} if "serde" in wanted else {}
+
+    async def wait(ctx: CheckoutContext) -> object:
+        context: Any = ctx
+        awakeable, signal = context.awakeable(*kind, **serde), context.signal("go", *kind, **serde)
+        ids.put_nowait((awakeable.id, ctx.invocation_id))
+        return await gather(awakeable, signal) == (value, value)
+
+    async def give(ctx: CartContext) -> list[str]:
+        awakeable_id, invocation_id = await ctx.run("ids", ids.get, returns=tuple[str, str])
+        ctx.resolve_awakeable(awakeable_id, value, **given)
+        await ctx.invocation(invocation_id).signal("go", value, **given)
+        return []
+
+    async with environment(Endpoint(Checkout(wait), Cart(give))) as env:
+        waits = await CheckoutClient(env.connection).pay.send(PayRequest())
+        await CartClient(env.connection).add(AddRequest(cart_id=7))
+        assert (await waits.attach()).text == "True"
