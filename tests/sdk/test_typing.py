@@ -10,7 +10,21 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal, assert_type
 
-from restate_sdk import Awakeable, CallFuture, DurableFuture, Selected, SendHandle, gather, select
+from restate_sdk import (
+    Awakeable,
+    CallFuture,
+    DurableFuture,
+    InvocationHandle,
+    Selected,
+    SendHandle,
+    TerminalError,
+    as_completed,
+    first_success,
+    gather,
+    race,
+    select,
+    timeout,
+)
 
 from .gen.shop.v1.shop_pb import AddRequest, AddResponse, Address, PayRequest, PayResponse
 from .gen.shop.v1.shop_restate import (
@@ -53,6 +67,23 @@ async def calls(ctx: CheckoutContext) -> None:
     assert_type(await ctx.attach("inv_"), bytes)
     CartClient(ctx).add(PayRequest())  # type: ignore[arg-type]
     CartClient(ctx).add(AddRequest(), timeout=timedelta(1))  # type: ignore[call-arg]
+
+
+async def invocations(ctx: CheckoutContext, invocation_id: str) -> None:
+    call = CheckoutClient(ctx).pay(PayRequest())
+    assert_type(call.invocation_id, str)
+    handle = await CheckoutClient(ctx).pay.send(PayRequest())
+    assert_type(handle, InvocationHandle[PayResponse])
+    assert_type(handle.attach(), DurableFuture[PayResponse])
+    assert_type(handle.cancel(), DurableFuture[None])
+    assert_type(handle.signal("go", 5), DurableFuture[None])
+    assert_type(handle.reject_signal("go", "no"), DurableFuture[None])
+    assert_type(ctx.invocation(invocation_id, returns=Address), InvocationHandle[Address])
+    assert_type(await ctx.invocation(invocation_id).attach(), bytes)
+    assert_type(ctx.cancel(invocation_id), DurableFuture[None])
+    assert_type(await ctx.signal("go", Address), Address)
+    ctx.signal("go")  # type: ignore[call-overload]
+    ctx.cancel(handle)  # type: ignore[arg-type]
 
 
 async def others(ctx: CheckoutContext) -> None:
@@ -100,11 +131,31 @@ async def combinators(ctx: CheckoutContext, many: list[DurableFuture[int]]) -> N
         assert_type(found[1], str)
     assert_type(await select(*many), tuple[int, int])
     assert_type(await select(one=a, other=ctx.awakeable(int)), Selected[int])
+    assert_type(await gather(a, b, return_exceptions=True), tuple[int | TerminalError, str | TerminalError])
+    assert_type(await gather(*many, return_exceptions=True), tuple[int | TerminalError, ...])
+    assert_type(race(a, b), DurableFuture[int | str])
+    assert_type(await race(*many), int)
+    assert_type(await first_success(a, b, c), int | str | Address)
+    assert_type(await first_success(*many), int)
+    assert_type(timeout(gather(a, b), timedelta(1)), DurableFuture[tuple[int, str]])
+    assert_type(
+        await select(timeout(a, timedelta(1)), race(b, c)), tuple[Literal[0], int] | tuple[Literal[1], str | Address]
+    )
+    async for index, value in as_completed(*many):
+        assert_type((index, value), tuple[int, int])
+    async for one in as_completed(a, b):
+        assert_type(one, tuple[Literal[0], int] | tuple[Literal[1], str])
+        if one[0] == 0:
+            assert_type(one[1], int)
+    async for _, outcome in as_completed(*many, return_exceptions=True):
+        assert_type(outcome, int | TerminalError)
+    timeout(a, 5)  # type: ignore[arg-type]
+    race(5)  # type: ignore[call-overload]
     wide: DurableFuture[object] = a
     assert wide is a
     gather(5)  # type: ignore[call-overload]
 
 
 def test_the_cases_are_valid_code() -> None:
-    cases: list[Callable[..., Any]] = [runs, calls, others, state, promises, combinators]
+    cases: list[Callable[..., Any]] = [runs, calls, invocations, others, state, promises, combinators]
     assert all(callable(case) for case in cases)

@@ -318,7 +318,7 @@ def test_the_order_of_resolution_is_the_order_of_the_journal(order: list[int], w
 
 
 @st.composite
-def trees(draw: st.DrawFn, depth: int = 2) -> Tree:
+def trees(draw: st.DrawFn, depth: int = 3) -> Tree:
     if depth == 0 or draw(st.booleans()):
         handle = draw(st.integers(1, 6))
         return Deadline(handle) if draw(st.integers(0, 3)) == 0 else handle
@@ -332,7 +332,14 @@ _RACE_LOST_BY_A_FAILURE = Group(
 )
 
 
+_DEADLINE_BELOW = Group(
+    Combinator.FIRST_COMPLETED,
+    (Group(Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED, (Group(Combinator.FIRST_COMPLETED, (1, Deadline(4))), 2)), 5),
+)
+
+
 @settings(deadline=None, max_examples=300)
+@example(_DEADLINE_BELOW, [4, 1, 2, 3, 5, 6], [True] * 6)
 @example(_RACE_LOST_BY_A_FAILURE, [1, 4, 2, 3, 5, 6], [False, True, True, True, True, True])
 @given(trees(), st.permutations(range(1, 7)), st.lists(st.booleans(), min_size=6, max_size=6))
 def test_the_runtime_wakes_a_suspended_handler_whenever_its_tree_is_settled(

@@ -141,7 +141,6 @@ class Attempt:
             self.turns.check()
 
     def _check_other(self, task: asyncio.Task[Any] | None) -> None:
-        self.machine.check_open()
         if task in self.run_tasks:
             self.misuse(misuse.IN_A_RUN)
         if self.turns is None or task not in self.turns.tasks:

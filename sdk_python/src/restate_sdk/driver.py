@@ -18,8 +18,10 @@ from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.journal import Result, Value
 from restate_protocol.status import StatusCode
 
+from . import misuse
 from .attempt import Attempt
 from .context import About
+from .errors import MisuseError
 from .failures import failure_of
 from .services import BoundHandler
 from .tasks import HandlerTask, owner, watch
@@ -56,7 +58,8 @@ async def _drive(attempt: Attempt, bound: BoundHandler, about: About) -> None:
     except JournalMismatch as mismatch:
         _log.error("an attempt of %s does not fit its journal: %s", attempt.name, mismatch)
     except AttemptOver:
-        pass
+        if not attempt.machine.over:  # something of another attempt was used, and that one is over
+            attempt.fail(MisuseError(misuse.TWO_INVOCATIONS))
     except GeneratorExit:
         attempt.machine.close("the process ends")
         raise

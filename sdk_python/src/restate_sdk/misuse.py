@@ -28,7 +28,10 @@ AS_COMPLETED = (
     "asyncio.as_completed was given coroutines, which it starts in an order that differs from process to process. Use"
     " `restate_sdk.as_completed` with durable futures, or give it tasks of asyncio.create_task"
 )
-TWO_INVOCATIONS = "futures of two invocations were waited for together"
+TWO_INVOCATIONS = (
+    "a context or a future of another invocation was used: those of one invocation belong to its handler alone. Pass"
+    " values instead"
+)
 
 
 def timer(what: str) -> str:

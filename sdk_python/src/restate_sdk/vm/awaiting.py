@@ -124,10 +124,10 @@ def open_part(tree: Tree, seen: Results) -> Tree:
 
 
 def to_protocol(tree: Tree) -> protocol.Awaiting:
-    """The tree as it travels in Suspended. It does not know deadlines, so each of them wakes the invocation."""
-    timers = tuple(dict.fromkeys(_deadlines(tree)))
+    """The tree as it travels in Suspended. It does not know deadlines: each that may decide wakes the invocation."""
+    timers = tuple(dict.fromkeys(_hidden_timers(tree, first=True)))
     plain = _plain(tree)
-    if not timers or not isinstance(tree, Group) or tree.combinator is Combinator.FIRST_COMPLETED:
+    if not timers:
         return plain
     return protocol.Group(Combinator.FIRST_COMPLETED, (plain, *(protocol.OnCommand(timer) for timer in timers)))
 
@@ -157,12 +157,15 @@ def _plain(tree: Tree) -> protocol.Awaiting:
             return protocol.OnCommand(tree) if tree >= 0 else protocol.OnAwakeable(-tree)
 
 
-def _deadlines(tree: Tree) -> Iterator[int]:
+def _hidden_timers(tree: Tree, *, first: bool) -> Iterator[int]:
+    """Timers of deadlines somewhere else than in a group, or groups of groups, that is settled with its first child."""
     if isinstance(tree, Deadline):
-        yield tree.timer
+        if not first:
+            yield tree.timer
     elif isinstance(tree, Group):
+        first = first and tree.combinator is Combinator.FIRST_COMPLETED
         for child in tree.children:
-            yield from _deadlines(child)
+            yield from _hidden_timers(child, first=first)
 
 
 def leaves(tree: Tree) -> Iterator[Handle]:
