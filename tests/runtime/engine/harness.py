@@ -24,6 +24,7 @@ from restate_runtime.deployments.manager import Deployments
 from restate_runtime.deployments.registry import Registry
 from restate_runtime.engine.api import Accepted, Submission
 from restate_runtime.engine.loop import Engine
+from restate_runtime.engine.sweeps import DEFAULT_SWEEP_TIMES, SweepTimes
 from restate_runtime.store.base import Store
 
 from tests.runtime.engine.descriptors import bench_descriptor_set
@@ -163,7 +164,11 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def rig(
-    store: Store, clock: Clock | None = None, timers_in_memory: int = 100, delivery_timeout_s: float = 60.0
+    store: Store,
+    clock: Clock | None = None,
+    timers_in_memory: int = 100,
+    delivery_timeout_s: float = 60.0,
+    sweep_times: SweepTimes = DEFAULT_SWEEP_TIMES,
 ) -> AsyncIterator[Rig]:
     """A runtime on this store, stopped without a word at the end (what is not committed is gone)."""
     clock = clock or Clock()
@@ -172,7 +177,7 @@ async def rig(
     await registry.load(store)
     dispatcher = Dispatcher()
     reports: list[Report] = []
-    engine = Engine(store, dispatcher, registry.resolve, clock, reports.append, timers_in_memory)
+    engine = Engine(store, dispatcher, registry.resolve, clock, reports.append, timers_in_memory, sweep_times)
     deployments = Deployments(store, registry, dispatcher, clock, 1 << 20, delivery_timeout_s)
     await engine.start()
     made = Rig(engine, deployments, dispatcher, registry, store, clock, reports)

@@ -131,7 +131,7 @@ class Timers:
         for heap in (self._heap, self._retries):
             while heap and heap[0].due_ms <= now_ms:
                 timer = heapq.heappop(heap)
-                if timer in self._void:
+                if self._void and timer in self._void:
                     self._void.remove(timer)
                 else:
                     self._fire(timer)
