@@ -26,6 +26,12 @@ def notify(how: str, text: str) -> None:
     _effect(f"{how} {text}", text)
 
 
+def haggle(supplier: str) -> str:
+    """Talks about the price; asking again gets the same."""
+    _effect(f"haggle with {supplier}", supplier)
+    return f"{supplier}, cheaper"
+
+
 def look_up(what: str) -> str:
     """What the bureau knows: good, bad or unknown.
 

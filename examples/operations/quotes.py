@@ -1,8 +1,10 @@
 """Combinators: waiting for several calls at once, with a time limit. The journal decides who was first."""
 
+import asyncio
 from datetime import timedelta
 
 import restate_sdk
+from bank import haggle
 from gen.operations.v1.operations_pb import AskRequest, Quote, QuotesRequest, QuotesResponse
 from gen.operations.v1.operations_restate import QuotesClient, QuotesContext, QuotesHandlers
 from restate_sdk import DurableFuture, DurableTimeout, StatusCode, TerminalError
@@ -37,6 +39,15 @@ class Quotes(QuotesHandlers):
                 break
             came.append(answer.supplier)
         return QuotesResponse(answers=came)
+
+    async def haggle(self, ctx: QuotesContext, request: QuotesRequest) -> QuotesResponse:
+        async def with_one(supplier: str) -> str:
+            quote = await QuotesClient(ctx).ask(AskRequest(supplier=supplier))
+            return await ctx.run(f"haggle with {quote.supplier}", haggle, quote.supplier)
+
+        # Tasks of one handler: each goes on when its own result is there, in the order of the journal.
+        answers = await asyncio.gather(*(with_one(supplier) for supplier in request.suppliers))
+        return QuotesResponse(answers=answers)
 
     async def ask(self, ctx: QuotesContext, request: AskRequest) -> Quote:
         if request.supplier == "slow":

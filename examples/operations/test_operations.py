@@ -26,6 +26,8 @@ def test_every_operation_gives_what_it_says(example: Example) -> None:
     assert example.curl(f"{quotes}/Available", {"suppliers": ["empty", "slow", "ada"]}) == {"supplier": "ada"}
     both = example.curl(f"{quotes}/All", {"suppliers": ["empty", "ada"]})
     assert both == {"answers": ["NOT_FOUND: nothing left", "ada"]}
+    haggled = example.curl(f"{quotes}/Haggle", {"suppliers": ["ada", "grace"]})
+    assert haggled == {"answers": ["ada, cheaper", "grace, cheaper"]}
     streamed = example.curl(f"{quotes}/Stream", {"suppliers": ["slow", "ada"], "limitMs": 1000})
     assert streamed == {"answers": ["ada"]}
 
