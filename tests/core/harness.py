@@ -55,6 +55,7 @@ class Bench:
 
     def do(self, event: ev.Event) -> Decision:
         while needs := missing(self.world, event):
+            assert len(needs) == len(set(needs)), "each need is a read"
             for need in needs:
                 self._absent(need)
         turn = Turn(self.world, self.now_ms, self.resolve)

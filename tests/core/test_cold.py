@@ -18,7 +18,7 @@ from restate_runtime.core import events as ev
 from restate_runtime.core.records import JournalRow, Status
 from restate_runtime.core.world import Hot, Phase, load
 
-from tests.core.harness import Bench, only
+from tests.core.harness import Bench
 
 TARGETS = (("t.Plain", "Do", None), ("t.Object", "Do", "a"), ("t.Object", "Do", "b"), ("t.Object", "Look", "a"))
 STEPS = ("submit", "call", "call", "send", "attach", "suspend", "suspend", "end", "fail", "lose")
@@ -40,13 +40,13 @@ class Side:
 
     def took(self, out: d.Decision) -> None:
         for write in out.writes:
-            match write:
-                case d.CreateInvocation(invocation=record):
-                    self.known.append(record.id)
-                case d.AppendEntry(invocation_id=invocation_id, entry=entry):
-                    self.journals.setdefault(invocation_id, []).append(entry)
-        for saved in [*only(d.CreateInvocation, out.writes), *only(d.SaveInvocation, out.writes)]:
-            self.statuses[saved.invocation.id] = saved.invocation.status
+            if isinstance(write, d.AppendEntry):
+                self.journals.setdefault(write.invocation_id, []).append(write.entry)
+            elif isinstance(write, d.CreateInvocation):
+                self.known.append(write.invocation.id)
+        for write in out.writes:
+            if isinstance(write, d.CreateInvocation | d.SaveInvocation):
+                self.statuses[write.invocation.id] = write.invocation.status
         if self.cold:
             self._drop()
 

@@ -84,11 +84,13 @@ def _concerned(world: World, hot: Hot) -> bool:
 def _explore(world: World, hot: Hot, tree: aw.Awaiting) -> _Graph:
     graph = _Graph()
     _suspended(graph, hot, tree)
+    seen = {hot.record.id}
     left = list(graph.next_of(hot.record.id))
     while left:
         one = left.pop()
-        if one in graph.trees or one in graph.holders:
+        if one in seen:
             continue
+        seen.add(one)
         reached = world.invocations.get(one)
         if reached is None:
             if one not in world.absent:

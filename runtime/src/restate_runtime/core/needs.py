@@ -98,7 +98,15 @@ def missing(world: World, event: Event) -> list[Need]:
 
 
 def _invocations(world: World, wanted: list[bytes]) -> list[Need]:
-    return [NeedInvocation(one) for one in wanted if one not in world.invocations and one not in world.absent]
+    needs: list[Need] = [
+        NeedInvocation(one) for one in wanted if one not in world.invocations and one not in world.absent
+    ]
+    return needs if len(needs) < 2 else _once(needs)
+
+
+def _once(needs: list[Need]) -> list[Need]:
+    """Each of them once, because each is read."""
+    return list(dict.fromkeys(needs))
 
 
 def _of_completion(world: World, invocation_id: bytes) -> list[Need]:
@@ -134,7 +142,7 @@ def _of_suspension(world: World, event: AttemptSuspended) -> list[Need]:
     if hot is None or hot.record.epoch != event.epoch:
         return _NONE
     unknown, ending = cycles.needed(world, hot, event.tree)
-    return _invocations(world, unknown) or [need for one in ending for need in _of_completion(world, one)]
+    return _invocations(world, unknown) or _once([need for one in ending for need in _of_completion(world, one)])
 
 
 def _of_kill(world: World, invocation_id: bytes) -> list[Need]:
@@ -150,7 +158,7 @@ def _of_kill(world: World, invocation_id: bytes) -> list[Need]:
     needs = [need for one in dying for need in _of_completion(world, one.record.id)]
     for one in dying:
         needs += _invocations(world, _heir(world, one, ids_of_dying))
-    return needs
+    return _once(needs)
 
 
 def _of_removal(world: World, invocation_id: bytes) -> list[Need]:
