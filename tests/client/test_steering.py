@@ -99,7 +99,7 @@ async def test_a_blocking_handle_cancels_and_signals(
 async def test_a_name_that_no_signal_may_have_is_refused_before_anything_is_sent(
     ingress: FakeIngress, connection: restate_client.Connection, name: str
 ) -> None:
-    with pytest.raises(ValueError, match="does not begin with 'restate.'"):
+    with pytest.raises(ValueError, match=r"does not begin with 'restate\.'"):
         await connection.signal(INVOCATION, name)
     assert ingress.calls == []
 

@@ -106,11 +106,9 @@ async def test_lists_are_newest_first_filtered_and_limited(store: Store) -> None
 
 async def test_lists_are_filtered_by_handler_and_key(store: Store) -> None:
     for number in range(12):
-        status = (Status.SUSPENDED, Status.COMPLETED, Status.ACTIVE)[number % 3]
-        one = record(
-            number, handler=("Add", "Get")[number % 2], key=("ada", "bob", None)[number // 2 % 3], status=status
-        )
-        await create(store, one)
+        handler, key = ("Add", "Get")[number % 2], ("ada", "bob", None)[number // 2 % 3]
+        stored = (Status.SUSPENDED, Status.COMPLETED, Status.ACTIVE)[number % 3]
+        await create(store, record(number, handler=handler, key=key, status=stored))
     everything = await store.list_invocations(InvocationFilter())
     for handler in (None, "Add", "Nope"):
         for key in (None, "ada"):
