@@ -9,6 +9,7 @@ import grpc
 import pytest
 from restate_protocol import journal as j
 from restate_protocol.gen.restate.admin.v1 import admin_pb as pb
+from restate_protocol.gen.restate.protocol.v1 import journal_pb
 from restate_protocol.gen.restate.protocol.v1.session_pb import Failed
 from restate_protocol.ids import awakeable_id_text, child_invocation_id, invocation_id_text
 from restate_protocol.services import HandlerMode
@@ -233,6 +234,16 @@ async def test_promises_are_decoded_by_name(rig: Rig) -> None:
         {"name": "payment_success", "value": True},
         {"name": "payment_success"},
         {"command": 3, "void": {}},
+    ]
+
+
+async def test_state_that_was_read_on_demand_is_shown_by_name(rig: Rig) -> None:
+    keys = journal_pb.StateKeys(numbers=[1, 9]).to_binary()
+    await put(rig, cart(), j.Input(b""), j.GetStateKeys(), j.Completion(1, j.Value(keys)), j.GetState(1))
+    assert [json.loads(one.json) for one in (await journal(rig))[1:]] == [
+        {},
+        {"command": 1, "keys": ["item_count", 9]},
+        {"name": "item_count"},
     ]
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from restate_protocol import journal as j
+from restate_protocol.gen.restate.protocol.v1 import journal_pb
 from restate_protocol.ids import invocation_id_text
 from restate_protocol.status import StatusCode
 
@@ -134,6 +135,9 @@ class JournalReader:
                 return self._result(entry.result, self._callee_type(command, "response"))
             case j.GetState() | j.GetPromise() | j.PeekPromise():
                 return self._result(entry.result, self._field_type(command))
+            case j.GetStateKeys() if isinstance(entry.result, j.Value):
+                numbers = journal_pb.StateKeys.from_binary(entry.result.data).numbers
+                return {"keys": [self._state_key(one) for one in numbers]}
             case _:
                 return self._result(entry.result)
 
