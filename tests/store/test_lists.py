@@ -106,9 +106,9 @@ async def test_lists_are_newest_first_filtered_and_limited(store: Store) -> None
 
 async def test_lists_are_filtered_by_handler_and_key(store: Store) -> None:
     for number in range(12):
-        handler, key = ("Add", "Get")[number % 2], ("ada", "bob", None)[number // 2 % 3]
+        named, at_key = ("Add", "Get")[number % 2], ("ada", "bob", None)[number // 2 % 3]
         stored = (Status.SUSPENDED, Status.COMPLETED, Status.ACTIVE)[number % 3]
-        await create(store, record(number, handler=handler, key=key, status=stored))
+        await create(store, record(number, handler=named, key=at_key, status=stored))
     everything = await store.list_invocations(InvocationFilter())
     for handler in (None, "Add", "Nope"):
         for key in (None, "ada"):
