@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 RUN := $(UV) run --frozen --no-sync
 SOURCES := protos/src clients/python/src sdk_python/src codegen/src runtime/src
 
-.PHONY: help setup demo test sim e2e check lint types contracts protos generate format bench clean
+.PHONY: help setup demo test sim conformance e2e check lint types contracts protos generate format bench clean
 
 help: ## what there is to run
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ test: setup ## everything that proves it, in a few minutes
 
 sim: setup ## random programs and faults, SEEDS=n of them from FIRST=n, or one: SEED=n
 	$(RUN) python -m tests.sim $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED))
+
+conformance: setup ## every case of the catalogue in every setting; writes tests/conformance/README.md
+	CONFORMANCE=all $(RUN) pytest tests/conformance -n 2 --dist worksteal
 
 e2e: setup ## only the tests with real processes
 	$(RUN) pytest -n 2 --dist worksteal -m e2e

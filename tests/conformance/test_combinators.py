@@ -413,9 +413,21 @@ async def test_COMB_57_all_settled_waits_for_all_though_one_failed(world: World)
     await told_tree(world, "COMB-57")
 
 
-@pytest.mark.parametrize("suspended", [True, False])
-async def test_COMB_43_to_45_what_is_awaited_shrinks_with_what_comes(world: World, suspended: bool) -> None:
+async def test_COMB_43_what_is_awaited_shrinks_with_what_comes(world: World) -> None:
     async def body(p: Any, request: LabRequest) -> object:
         return await gather(*p)
 
     assert await raced(world, body, 1, 2, 3) == ["from-p1", "from-p2", "from-p3"]
+
+
+async def test_COMB_45_what_came_before_the_await_needs_no_wait(world: World) -> None:
+    async def body(ctx: Any, request: LabRequest) -> object:
+        early = ctx.signal("early", str)
+        await ctx.signal("go", str)
+        return await early
+
+    await world.start(Lab(body))
+    sent = await LabClient(world.caller).do.send(LabRequest())
+    for name in ("early", "go"):
+        await sent.signal(name, name)
+    assert (await sent.attach()).text == "early"

@@ -86,9 +86,7 @@ async def test_INGR_11_what_the_contract_does_not_allow_is_refused() -> None:
         refused = [
             await it.post("Counter/Add", {"key": "k", "nothing": 1}),
             await it.post("Counter/Add", {"value": 1}),
-            await it.http.post(
-                "/conformance.v1.Counter/Add", content=b"{", headers={"content-type": "application/json"}
-            ),
+            await it.http.post("/conformance.v1.Counter/Add", content=b"{", headers=as_json),
         ]
         assert [one.status_code for one in refused] == [400, 400, 400]
         unsuitable = await it.http.post("/conformance.v1.Counter/Add", content=b"x", headers={"content-type": "text/x"})
