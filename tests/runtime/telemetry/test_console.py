@@ -47,6 +47,13 @@ async def test_a_pause_says_why_and_how_to_go_on(world: World) -> None:
     assert lines[-1] == f"  go on with: restate-cli invocations resume {text}"
 
 
+async def test_a_run_that_is_tried_again_is_told_at_once(world: World) -> None:
+    one = await world.put(1)
+    lines = await printed(world, Report("run_failed", one.id, "provider is down"))
+    text = invocation_id_text(one.id)
+    assert lines == [f"↻ shop.v1.Cart/ada/Add {text} a run failed and is tried again: provider is down"]
+
+
 async def test_too_many_at_once_are_counted(world: World) -> None:
     reports = [Report("completed", bytes(16))] * (console.QUEUE_LIMIT + 3)
     assert await printed(world, *reports) == ["… 3 reports not shown: too many at once"]

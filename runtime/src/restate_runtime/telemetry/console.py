@@ -1,4 +1,4 @@
-"""Traces for people in front of a terminal: a tree when an invocation completes, a line when an attempt fails.
+"""Traces for people in front of a terminal: a tree when an invocation completes, a line when an attempt or run fails.
 
 For development: what is not printed in time is dropped, and said so.
 """
@@ -94,6 +94,8 @@ class ConsoleTraces:
                 self._write(f"  go on with: restate-cli invocations resume {invocation_id_text(record.id)}")
             case "attempt_failed" | "attempt_lost":
                 self._write(f"↻ {shown} attempt {record.epoch} {report.kind.removeprefix('attempt_')}: {report.detail}")
+            case "run_failed":
+                self._write(f"↻ {shown} a run failed and is tried again: {report.detail}")
             case _:
                 pass
 
