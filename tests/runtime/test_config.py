@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from restate_protocol.contract.model import DEFAULTS, Defaults, OnMaxAttempts, RetryPolicy
 from restate_runtime.config import SETTINGS, Setting, Settings, SettingsError, help_text, load, markdown
+from restate_runtime.deployments.bounds import UNBOUNDED
+from restate_runtime.server import handler_defaults, retention_bounds
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
@@ -142,3 +145,26 @@ def test_the_default_is_itself_a_value_one_may_give(setting: Setting) -> None:
 
 def test_the_page_in_docs_is_fresh() -> None:
     assert PAGE.read_text() == markdown(), "run: restate-runtime settings > docs/reference/settings.md"
+
+
+def test_without_settings_handlers_have_the_defaults_of_the_contract() -> None:
+    assert handler_defaults(Settings()) == DEFAULTS
+    assert retention_bounds(Settings()) == UNBOUNDED
+
+
+def test_settings_are_the_defaults_of_handlers() -> None:
+    flags = {
+        "default_inactivity_timeout_ms": "1",
+        "default_abort_timeout_ms": "2",
+        "default_retry_initial_interval_ms": "3",
+        "default_retry_factor": "4",
+        "default_retry_max_interval_ms": "5",
+        "default_retry_max_attempts": "6",
+        "default_retry_on_max_attempts": "kill",
+        "default_journal_retention_ms": "7",
+        "default_idempotency_retention_ms": "8",
+        "default_workflow_retention_ms": "9",
+        "default_lazy_state": "on",
+    }
+    retry = RetryPolicy(3, 4.0, 5, 6, OnMaxAttempts.KILL)
+    assert handler_defaults(load(flags, {})) == Defaults(retry, 1, 2, 7, 8, 9, lazy_state=True)
