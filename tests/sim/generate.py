@@ -13,6 +13,7 @@ from .program import (
     Dice,
     Fault,
     Forever,
+    Knot,
     Listen,
     Note,
     Now,
@@ -102,7 +103,7 @@ class _Generator:
         ]
         makers.append(lambda: chance.choice((Now(), Dice())))
         if kind == "object":
-            makers += [self._note, lambda: Add(f"{name}/{chance.randrange(10**6)}", chance.choice((0, 0, 50)))]
+            makers += [self._note, Knot, lambda: Add(f"{name}/{chance.randrange(10**6)}", chance.choice((0, 0, 50)))]
         if kind == "workflow":
             makers.append(lambda: Promise(chance.randint(0, 3_000), self._later()))
         if depth < DEPTH_MAX and len(self._programs) < PROGRAMS_MAX:

@@ -17,6 +17,7 @@ from restate_sdk import (
     DurableTimeout,
     Endpoint,
     RetryPolicy,
+    StatusCode,
     TerminalError,
     as_completed,
     first_success,
@@ -60,6 +61,8 @@ from .program import (
     Combine,
     Dice,
     Forever,
+    Future,
+    Knot,
     Listen,
     Note,
     Now,
@@ -71,6 +74,9 @@ from .program import (
     Step,
     Wake,
 )
+
+#: Where a program would be named in a call that never runs.
+KNOT = "knot"
 
 
 class Witness(Protocol):
@@ -163,6 +169,8 @@ class _Performance:
                 return await self._wait(step)
             case Add() | Note():
                 return await self._state(step)
+            case Knot():
+                return await self._knot()
             case Send() | Cancel():
                 return await self._send(step)
             case Forever():
@@ -178,7 +186,7 @@ class _Performance:
                 self._futures.append(future)
                 return "later"
 
-    def _future(self, place: int, step: Run | Sleep | Call | Wake | Listen | Promise) -> Any:
+    def _future(self, place: int, step: Future) -> Any:
         match step:
             case Run():
                 wait = timedelta(milliseconds=step.wait_ms)
@@ -236,6 +244,13 @@ class _Performance:
         if step.attach:
             self._futures.append(self._ctx.attach(handle))
         return f"sent {step.program}"
+
+    async def _knot(self) -> str:
+        try:
+            await CartClient(self._ctx).add(AddRequest(cart_id=self._ctx.key, item=KNOT))
+        except TerminalError as error:
+            return "cut" if error.code is StatusCode.ABORTED else f"error {error.message}"
+        return "went on"
 
     async def _state(self, step: Add | Note) -> str:
         state = self._ctx.state

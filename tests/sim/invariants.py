@@ -119,7 +119,7 @@ def _programs(world: World, records: list[Invocation]) -> dict[str, list[Invocat
         name = world.names.get(invocation_id_text(record.id))
         if record.handler != "Approve" and name is not None:
             found[name].append(record)
-        elif record.handler != "Approve" and not _cancelled_early(record):
+        elif record.handler != "Approve" and not _never_ran(record):
             raise Violation(f"{invocation_id_text(record.id)} completed, and its handler never ran")
     return found
 
@@ -139,10 +139,11 @@ def _nothing_lost(world: World, by_program: dict[str, list[Invocation]]) -> None
             raise Violation(f"the caller of {name} got something else than what is recorded: {result}")
 
 
-def _cancelled_early(record: Invocation) -> bool:
-    """Whether it was cancelled before its handler ran: it has no attempt, and fails with CANCELLED."""
+def _never_ran(record: Invocation) -> bool:
+    """Whether it ended before its handler ran: cancelled in time, or queued for a key that its caller holds."""
     result = None if record.result is None else decode_result(record.result)
-    return record.epoch == 0 and isinstance(result, j.Failure) and result.code == StatusCode.CANCELLED
+    ended = isinstance(result, j.Failure) and result.code in (StatusCode.CANCELLED, StatusCode.ABORTED)
+    return record.epoch == 0 and ended
 
 
 def _timers_on_time(world: World, record: Invocation, rows: list[JournalRow]) -> None:
@@ -165,7 +166,7 @@ def _timers_on_time(world: World, record: Invocation, rows: list[JournalRow]) ->
 
 def _output_as_seen(world: World, record: Invocation, rows: list[JournalRow]) -> None:
     """The output is what the handler gave, and fits the program."""
-    if record.handler == "Approve" or _cancelled_early(record):
+    if record.handler == "Approve" or _never_ran(record):
         return
     text = invocation_id_text(record.id)
     outputs = [entry for row in rows if isinstance(entry := j.decode(row.entry), j.Output)]

@@ -13,6 +13,8 @@ from .program import (
     Combine,
     Dice,
     Forever,
+    Future,
+    Knot,
     Listen,
     Note,
     Now,
@@ -63,6 +65,8 @@ def _allowed(step: Step, futures: list[set[str]], note: str | None) -> set[str]:
             return {f"cancelled {program}"}
         case Forever():
             return {"error cancelled"}
+        case Knot():
+            return {"cut"}
         case Dice():
             return {"dice"}
         case Now():
@@ -74,7 +78,7 @@ def _allowed(step: Step, futures: list[set[str]], note: str | None) -> set[str]:
             return {"later"}
 
 
-def _outcome(step: Run | Sleep | Call | Wake | Listen | Promise) -> set[str]:
+def _outcome(step: Future) -> set[str]:
     match step:
         case Run(name=name):
             end = f"error run {name}" if step.terminal else f"run {name}"

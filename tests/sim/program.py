@@ -107,6 +107,11 @@ class Add:
 
 
 @dataclass(frozen=True, slots=True)
+class Knot:
+    """Objects: calls its own key and waits for it, which would never end: the runtime cuts the knot."""
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Objects: writes an entry, or clears it, and reads it back."""
 
@@ -135,9 +140,9 @@ class Combine:
     ms: int = 0
 
 
-Step: TypeAlias = (
-    Run | Sleep | Call | Send | Cancel | Wake | Listen | Forever | Promise | Now | Dice | Add | Note | Await | Combine
-)
+#: The steps that make one future, awaited at once or later.
+Future: TypeAlias = Run | Sleep | Call | Wake | Listen | Promise
+Step: TypeAlias = Future | Send | Cancel | Forever | Now | Dice | Add | Note | Knot | Await | Combine
 
 
 @dataclass(frozen=True, slots=True)
