@@ -16,7 +16,7 @@ from .world import run
 
 CHUNKS = 8
 #: About 30 seconds of CPU for all chunks together.
-SEEDS_A_CHUNK = 125
+SEEDS_A_CHUNK = 100
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
