@@ -1,4 +1,4 @@
-"""What type checkers see: checked by mypy --strict and pyright over this file, executed only to be sure it is valid.
+"""What type checkers see: mypy --strict (`make types`) and pyright judge this file; executed only to be sure it runs.
 
 `assert_type` says what must be inferred; a `type: ignore` says what must be refused, and is itself an error where
 nothing is wrong.
@@ -6,8 +6,11 @@ nothing is wrong.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal, assert_type
 
 from restate_sdk import (
@@ -159,3 +162,10 @@ async def combinators(ctx: CheckoutContext, many: list[DurableFuture[int]]) -> N
 def test_the_cases_are_valid_code() -> None:
     cases: list[Callable[..., Any]] = [runs, calls, invocations, others, state, promises, combinators]
     assert all(callable(case) for case in cases)
+
+
+def test_pyright_agrees_with_every_claim() -> None:
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, __file__]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 errors" in done.stdout

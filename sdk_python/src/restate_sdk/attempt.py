@@ -1,6 +1,6 @@
 """One attempt at work in the asyncio loop: what its context, its futures and its driver share.
 
-It ties the machine to the loop: one task may wait at a time, and it is the handler's own; frames wake it; runs are
+It ties the machine to the loop: the handler's task waits and frames wake it (several tasks take `turns`); runs are
 counted, and when the handler has been blocked for the inactivity timeout with no run executing, the attempt suspends.
 What to emit and when results count is the machine's to say.
 """
@@ -14,14 +14,15 @@ import traceback
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from concurrent.futures import Executor
 from datetime import timedelta
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from restate_protocol.errors import TerminalError
-from restate_protocol.journal import Failure, Result
-from restate_protocol.status import StatusCode
+from restate_protocol.journal import Result
 
 from . import misuse
-from .errors import MisuseError, RetryableError
+from .errors import MisuseError
+from .failures import attempt_failure, retry_after_ms
+from .pending import PendingRun
 from .tasks import owner
 from .turns import Turns
 from .vm.awaiting import Tree, leaves
@@ -32,19 +33,6 @@ from .vm.machine import Machine
 DRAIN_INACTIVITY = 0.2
 
 _log = logging.getLogger("restate_sdk")
-
-
-class PendingRun(Protocol):
-    """A run whose function must execute."""
-
-    def start(self) -> None:
-        """Begins to execute in the background, unless it executes already."""
-
-    def stop(self) -> None:
-        """The function is cancelled where that is possible; whatever it still does or returns counts for nothing."""
-
-    def look(self) -> None:
-        """The journal says something new about its failures."""
 
 
 class Attempt:
@@ -399,7 +387,7 @@ class Attempt:
         self.machine.fail(
             attempt_failure(error),
             command=command,
-            retry_after_ms=_retry_after_ms(error),
+            retry_after_ms=retry_after_ms(error),
             stacktrace="".join(traceback.format_exception(error)),
         )
         self.wake()
@@ -421,26 +409,3 @@ class Attempt:
             task.cancel()
         if self.turns is not None:
             self.turns.end()
-
-
-def attempt_failure(error: BaseException) -> Failure:
-    """How an exception that is not terminal is told to the runtime."""
-    code = error.code if isinstance(error, TerminalError) else StatusCode.UNKNOWN
-    text = str(error)
-    name = type(error).__name__
-    return Failure(code, f"{name}: {text}" if text else name)
-
-
-def retry_after(error: BaseException) -> timedelta | None:
-    """The time that the error, or one it was raised from, says to wait."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, RetryableError):
-            return cause.retry_after
-        cause = cause.__cause__
-    return None
-
-
-def _retry_after_ms(error: BaseException) -> int | None:
-    wait = retry_after(error)
-    return None if wait is None else max(0, math.ceil(wait.total_seconds() * 1000))

@@ -1,4 +1,4 @@
-"""Terminal errors as journaled failures, and back.
+"""Errors as failures: terminal ones as they are journaled, and back; others as the runtime is told of them.
 
 A failure with a detail comes back as the generated class that declares this detail, a failure without one, or with
 one that nobody declares here, as a plain TerminalError.
@@ -7,13 +7,17 @@ one that nobody declares here, as a plain TerminalError.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from restate_protocol import codec
 from restate_protocol.errors import TerminalError, TypedError
 from restate_protocol.journal import Failure
 from restate_protocol.status import StatusCode
+
+from .errors import RetryableError
 
 
 def failure_of(error: TerminalError) -> Failure:
@@ -46,3 +50,27 @@ def _subclasses(cls: type[Any]) -> Iterator[type[Any]]:
         if "detail_type" in one.__dict__:
             yield one
         yield from _subclasses(one)
+
+
+def attempt_failure(error: BaseException) -> Failure:
+    """How an exception that is not terminal is told to the runtime."""
+    code = error.code if isinstance(error, TerminalError) else StatusCode.UNKNOWN
+    text = str(error)
+    name = type(error).__name__
+    return Failure(code, f"{name}: {text}" if text else name)
+
+
+def retry_after(error: BaseException) -> timedelta | None:
+    """The time that the error, or one it was raised from, says to wait."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, RetryableError):
+            return cause.retry_after
+        cause = cause.__cause__
+    return None
+
+
+def retry_after_ms(error: BaseException) -> int | None:
+    """The same in milliseconds."""
+    wait = retry_after(error)
+    return None if wait is None else max(0, math.ceil(wait.total_seconds() * 1000))

@@ -24,8 +24,8 @@ from restate_protocol.journal import BYTES, JSON, Failure, Result, Value
 from restate_protocol.status import StatusCode
 
 from . import values
-from .attempt import Attempt, attempt_failure, retry_after
-from .failures import error_of, failure_of, known_errors
+from .attempt import Attempt
+from .failures import attempt_failure, error_of, failure_of, known_errors, retry_after
 from .futures import Waitable
 from .result_types import expected_result
 from .retry import RUN_RETRY_IN_PLACE_MAX, RetryPolicy
@@ -134,9 +134,12 @@ class RunFuture(Waitable[T_co]):
     def __await__(self) -> Generator[Any, Any, T_co]:
         attempt = self._attempt
         attempt.check()
-        if not self._began and not (attempt.machine.looks_back and attempt.poll(self._handle)):
+        machine = attempt.machine
+        if not self._began and not (machine.looks_back and attempt.poll(self._handle)):
             yield from self._execute_here()
-        if not attempt.poll(self._handle):
+        # Nearly always the result is on its way, and there is nothing to look at.
+        is_open = machine.is_still and self._handle not in machine.seen and attempt.turns is None
+        if is_open or not attempt.poll(self._handle):
             yield from attempt.wait(self._handle)
         return self._take()
 
