@@ -6,12 +6,15 @@ import pytest
 from restate_protocol import awaiting as aw
 from restate_protocol import ids
 from restate_protocol import journal as j
+from restate_protocol.contract.model import OnMaxAttempts, RetryPolicy
+from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
 from restate_runtime.core import decision as d
 from restate_runtime.core import events as ev
+from restate_runtime.core.needs import NeedInvocation, missing
 from restate_runtime.core.records import Status, Timer, TimerKind
 
-from tests.core.harness import Bench, only
+from tests.core.harness import Bench, handler, only
 
 KILLED = j.Failure(StatusCode.ABORTED, "killed")
 
@@ -67,6 +70,27 @@ def test_a_call_that_found_the_invocation_of_somebody_else_leaves_it_alone() -> 
     bench.say(caller, j.Call("t.Plain", "Do", None, b"p", theirs, idempotency_key="once"))
     bench.do(ev.Kill(caller, 8))
     assert _status(bench, caller, theirs) == [Status.COMPLETED, Status.ACTIVE]
+
+
+def test_used_up_attempts_end_the_calls_it_waits_for_too() -> None:
+    bench = Bench()
+    policy = RetryPolicy(max_attempts=1, on_max_attempts=OnMaxAttempts.KILL)
+    bench.handlers["t.Plain", "Do"] = (handler("Do", HandlerMode.SERVICE, policy), False)
+    caller, _ = bench.submit()
+    awaited, _ = bench.call(caller, "t.Plain", "Do")
+    bench.fail(caller)
+    assert _status(bench, caller, awaited) == [Status.COMPLETED, Status.COMPLETED]
+
+
+def test_before_a_last_failure_the_calls_it_may_end_are_asked_for() -> None:
+    bench = Bench()
+    policy = RetryPolicy(max_attempts=1, on_max_attempts=OnMaxAttempts.KILL)
+    bench.handlers["t.Plain", "Do"] = (handler("Do", HandlerMode.SERVICE, policy), False)
+    caller, _ = bench.submit()
+    awaited, _ = bench.call(caller, "t.Plain", "Do")
+    del bench.world.invocations[awaited]
+    lost = ev.AttemptLost(caller, 1, "the session ended", delivered=True)
+    assert missing(bench.world, lost) == [NeedInvocation(awaited)]
 
 
 def test_a_caller_outside_of_the_tree_hears_of_it() -> None:

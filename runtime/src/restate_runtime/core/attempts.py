@@ -17,6 +17,7 @@ from .activation import activate
 from .completion import complete
 from .decision import AbortAttempt, ArmTimer, Forget, RecordAttempt, Report
 from .failures import failed_frame, failure_of
+from .killing import kill
 from .records import LATEST_MS, Attempt, AttemptOutcome, Status, Timer, TimerKind
 from .retry import exhausted, next_delay_ms
 from .turn import Turn, is_settled
@@ -61,7 +62,7 @@ def fail(turn: Turn, hot: Hot, frame: session_pb.Failed, outcome: AttemptOutcome
     elif not exhausted(policy, record.retry_count):
         _back_off(turn, hot, _delay_ms(frame, policy, record.retry_count))
     elif policy.on_max_attempts is OnMaxAttempts.KILL:
-        complete(turn, hot, failure)
+        kill(turn, hot, failure)
     else:
         _pause(turn, hot, failure)
 

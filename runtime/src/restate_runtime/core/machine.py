@@ -9,7 +9,7 @@ from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.status import StatusCode
 
-from . import acceptance, attempts, commands, lifecycle, overdue, restart, retention, run_retry, signals
+from . import acceptance, attempts, commands, killing, lifecycle, overdue, restart, retention, run_retry, signals
 from .completion import complete
 from .decision import AckRun, AnswerAccepted, AnswerDone, AnswerRefused
 from .events import (
@@ -140,7 +140,7 @@ def _request(turn: Turn, event: Attach | SignalSent | Cancel | Pause | Resume | 
         case Resume(token=token, deployment_id=deployment_id):
             _answer(turn, token, lifecycle.resume(turn, hot, deployment_id))
         case Kill(token=token):
-            _answer(turn, token, lifecycle.kill(turn, hot))
+            _answer(turn, token, killing.kill(turn, hot))
         case Purge(token=token, journal_only=journal_only):
             _answer(turn, token, lifecycle.purge(turn, hot, journal_only=journal_only))
 

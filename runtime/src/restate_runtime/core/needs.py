@@ -40,7 +40,7 @@ from .events import (
     Submit,
     TimerFired,
 )
-from .lifecycle import awaited_calls, tree
+from .killing import awaited_calls, tree
 from .records import TimerKind
 from .retry import exhausted
 from .turn import key_of
@@ -74,9 +74,9 @@ def missing(world: World, event: Event) -> list[Need]:
     """What is needed for the event and neither in memory nor known to be absent."""
     match event:
         case CommandSaid():
-            return _of_command(world, event) or _of_refusal(world, event.subject)
+            return _of_command(world, event) or _of_failure(world, event.subject)
         case RunProposed() | RunTryFailed():
-            return _of_refusal(world, event.subject)
+            return _of_failure(world, event.subject)
         case Submit():
             return _invocations(world, [event.subject]) if event.derived else _NONE
         case TimerFired(timer=timer) if timer.kind is TimerKind.DEADLINE:
@@ -91,8 +91,10 @@ def missing(world: World, event: Event) -> list[Need]:
             return _invocations(world, [event.subject]) or _of_completion(world, event.subject)
         case AttemptSuspended():
             return _of_suspension(world, event)
-        case AttemptEnded() | AttemptFailed() | AttemptLost() | AttemptStalled():
+        case AttemptEnded():
             return _of_completion(world, event.subject)
+        case AttemptFailed() | AttemptLost() | AttemptStalled():
+            return _of_failure(world, event.subject) or _of_completion(world, event.subject)
         case _:
             return _NONE
 
@@ -125,14 +127,14 @@ def _of_completion(world: World, invocation_id: bytes) -> list[Need]:
     return _invocations(world, wanted) if wanted else _NONE
 
 
-def _of_refusal(world: World, invocation_id: bytes) -> list[Need]:
-    """What the attempt says may be refused; where that is the last failure its policy allows, the invocation ends."""
+def _of_failure(world: World, invocation_id: bytes) -> list[Need]:
+    """Where it is the last failure that the policy allows, the invocation may be killed, and its calls with it."""
     hot = world.invocations.get(invocation_id)
     if hot is None or hot.target is None:
         return _NONE
     policy = hot.target.handler.retry
     if policy.on_max_attempts is OnMaxAttempts.KILL and exhausted(policy, hot.record.retry_count + 1):
-        return _of_completion(world, invocation_id)
+        return _of_kill(world, invocation_id)
     return _NONE
 
 

@@ -10,7 +10,7 @@ from restate_protocol import journal as j
 from restate_protocol.contract.model import Handler
 from restate_protocol.status import StatusCode
 
-from . import lifecycle
+from . import killing, lifecycle
 from .attempts import reject
 from .completion import is_over
 from .deadlines import CANCEL, KILL, put
@@ -52,7 +52,7 @@ def fire(turn: Turn, hot: Hot | None, timer: Timer) -> None:
         _cancel(turn, hot)
     else:
         end = f"{_passed(hot)}, and it did not end within abort_timeout ({seconds(_abort_ms(hot))}) after that: killed"
-        lifecycle.kill(turn, hot, j.Failure(StatusCode.DEADLINE_EXCEEDED, end))
+        killing.kill(turn, hot, j.Failure(StatusCode.DEADLINE_EXCEEDED, end))
 
 
 def _cancel(turn: Turn, hot: Hot) -> None:
