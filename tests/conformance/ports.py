@@ -56,7 +56,7 @@ class Served:
             grpc.aio.AioRpcError: the runtime refused it.
         """
         request = getattr(pb, f"{method}Request")(**fields)
-        answer = await self.channel.unary_unary(ADMIN + method)(request.to_binary())
+        answer: Any = await self.channel.unary_unary(ADMIN + method)(request.to_binary())
         return getattr(pb, f"{method}Response").from_binary(answer)
 
 

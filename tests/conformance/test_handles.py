@@ -105,7 +105,8 @@ async def test_PAUSE_17_what_is_unknown_can_be_neither_resumed_nor_restarted(wor
     await world.start(Lab(nap), skip_time=False)
     sent = await LabClient(world.caller).do.send(LabRequest())
     unknown = sent.invocation_id[:-4] + "0000"
-    for verb in (world.env.admin.resume, world.env.admin.restart):
+    verbs: tuple[Any, ...] = (world.env.admin.resume, world.env.admin.restart)
+    for verb in verbs:
         with pytest.raises(TerminalError) as caught:
             await verb(unknown)
         assert caught.value.code is StatusCode.NOT_FOUND

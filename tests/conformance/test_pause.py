@@ -120,7 +120,8 @@ async def test_PAUSE_08_the_verbs_say_what_they_cannot_do(world: World) -> None:
         with pytest.raises(TerminalError) as caught:
             await verb(done.invocation_id)
         assert caught.value.code is StatusCode.FAILED_PRECONDITION
-    for verb in (admin.pause, admin.resume, admin.restart):
+    verbs: tuple[Any, ...] = (admin.pause, admin.resume, admin.restart)
+    for verb in verbs:
         with pytest.raises(TerminalError) as caught:
             await verb(done.invocation_id[:-4] + "0000")
         assert caught.value.code is StatusCode.NOT_FOUND

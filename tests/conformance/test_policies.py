@@ -80,9 +80,9 @@ async def test_RUN_17_a_handler_may_say_when_to_try_again(world: World, wrapped:
 @pytest.mark.parametrize(
     ("policy", "tries"),
     [
-        (RetryPolicy(initial_interval=timedelta(seconds=1), factor=1, max_duration=timedelta(seconds=2.5)), 3),
-        (RetryPolicy(initial_interval=timedelta(seconds=1), factor=1, max_duration=timedelta()), 1),
-        (RetryPolicy(initial_interval=timedelta(seconds=1), factor=2, max_attempts=4), 4),
+        (RetryPolicy(initial_interval=timedelta(seconds=2), factor=1, max_duration=timedelta(seconds=5)), 3),
+        (RetryPolicy(initial_interval=timedelta(seconds=2), factor=1, max_duration=timedelta()), 1),
+        (RetryPolicy(initial_interval=timedelta(seconds=2), factor=2, max_attempts=4), 4),
     ],
 )
 async def test_RUN_22_the_longest_duration_of_a_run(world: World, policy: RetryPolicy, tries: int) -> None:

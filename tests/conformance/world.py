@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from restate_protocol.gen.restate.admin.v1 import admin_pb as pb
 from restate_runtime.testing import Environment, environment
 from restate_sdk import Endpoint
 
@@ -80,13 +79,13 @@ class World:
         """Lets time pass: `pass_time(seconds=5)`."""
         await self.env.advance(timedelta(**by))
 
-    async def invocation(self, invocation_id: str) -> pb.Invocation:
-        """What an operator sees of an invocation."""
+    async def invocation(self, invocation_id: str) -> Any:
+        """What an operator sees of an invocation: a message of the admin API."""
         return await self.env.admin.invocation(invocation_id)
 
     async def status(self, invocation_id: str) -> str:
         """Its status."""
-        return (await self.invocation(invocation_id)).status
+        return str((await self.invocation(invocation_id)).status)
 
     async def journal(self, invocation_id: str) -> list[str]:
         """The types of its journal's entries."""
