@@ -28,9 +28,7 @@ def gen(messages: Any) -> Any:
 
 async def until_it_waits(example: Example, invocation_id: str) -> None:
     """Returns once the journal says that the payment waits for the webhook, so that the charge is recorded."""
-    async with asyncio.timeout(60):
-        while "get_promise" not in await asyncio.to_thread(example.journal, invocation_id):
-            pass
+    await asyncio.to_thread(example.until_journaled, invocation_id, "get_promise")
 
 
 async def test_a_payment_survives_the_death_of_all_processes(example: Example, gen: Any, messages: Any) -> None:

@@ -30,10 +30,8 @@ def gen(messages: Any) -> Any:
 
 async def until_it_sleeps(example: Example, invocation_id: str) -> list[str]:
     """The types of its journal's entries, once the journal says that it sleeps, so that the note is recorded."""
-    async with asyncio.timeout(60):
-        while "sleep" not in (entries := await asyncio.to_thread(example.journal, invocation_id)):
-            pass
-    return entries
+    await asyncio.to_thread(example.until_journaled, invocation_id, "sleep")
+    return example.journal(invocation_id)
 
 
 async def test_a_reminder_is_delivered_once_although_the_runtime_is_killed_during_its_sleep(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import restate_client
 
+from examples.conftest import until
+
 if TYPE_CHECKING:
     from examples.conftest import Example
 
@@ -30,13 +32,10 @@ def gen(messages: Any) -> Any:
 
 async def until_it_is_stuck(example: Example, steps: list[str]) -> None:
     """Returns once the effects of these steps are there, and the journal has the results of all but the last."""
-    async with asyncio.timeout(60):
-        while await asyncio.to_thread(example.effects) != steps:
-            pass
-        [invocation] = json.loads(await asyncio.to_thread(example.cli, "invocations", "list", "--json"))
-        recorded = ["input", *["run", "completion"] * (len(steps) - 1), "run"]
-        while await asyncio.to_thread(example.journal, invocation["id"]) != recorded:
-            pass
+    await asyncio.to_thread(until, lambda: example.effects() == steps, f"the effects {steps}")
+    [invocation] = json.loads(await asyncio.to_thread(example.cli, "invocations", "list", "--json"))
+    recorded = ["input", *["run", "completion"] * (len(steps) - 1), "run"]
+    await asyncio.to_thread(example.until_journaled, invocation["id"], *recorded)
 
 
 async def test_an_update_is_finished_although_its_endpoint_is_killed(example: Example, gen: Any, messages: Any) -> None:
