@@ -51,6 +51,8 @@ def problem(one: Scenario) -> str | None:
         run(one)
     except Violation as violation:
         return str(violation)
+    except Exception as error:
+        return f"the run broke down: {type(error).__name__}: {error}"
     return None
 
 
