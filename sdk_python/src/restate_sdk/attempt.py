@@ -159,16 +159,18 @@ class Attempt:
             TerminalError: the invocation was cancelled first; runs that were waited for are stopped.
             AttemptOver: the attempt is over, or does not fit its journal.
         """
-        return self.take(tree) if self.turns is None else self.turns.settled(tree)
-
-    def take(self, tree: Tree) -> bool:
-        """Takes results in the journal's order until the tree is settled, as `poll` says."""
+        if self.turns is not None:
+            return self.turns.settled(tree)
         try:
             return self.machine.poll(tree)
         except TerminalError:
-            self.stop_runs(leaves(tree))
-            self.wake()
+            self.cancelled(tree)
             raise
+
+    def cancelled(self, tree: Tree) -> None:
+        """A wait for the tree ended with a cancellation: its runs are stopped, and what was emitted leaves."""
+        self.stop_runs(leaves(tree))
+        self.wake()
 
     def wait(self, tree: Tree) -> Generator[Any, None, None]:
         """Blocks the handler until the tree, which is open, is settled.

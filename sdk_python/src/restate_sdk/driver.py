@@ -47,7 +47,8 @@ def begin(
     key = start.key if start.has_field("key") else None
     about = About(bound.service, bound.descriptor, key, start.random_seed, now_ms, bound.state_names)
     watch(attempt.loop)
-    attempt.task = HandlerTask(attempt, _drive(attempt, bound, about))
+    attempt.task = task = HandlerTask(_drive(attempt, bound, about), loop=attempt.loop)
+    task.attempt = attempt
     return attempt
 
 

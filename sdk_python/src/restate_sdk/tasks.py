@@ -28,39 +28,42 @@ _WAITERS = frozenset({"wait_for", "_wait", "as_completed", "__init__"})
 
 
 class HandlerTask(asyncio.Task[Any]):
-    """A task of a handler: its own, or one that it made.
+    """A task of a handler: its own, or one that it made. `attempt` is set when it is made."""
 
-    Args:
-        attempt: whose it is.
-        coroutine: what it executes.
-        number: counts those that the handler made, from 1; None for its own.
-    """
-
-    def __init__(self, attempt: Attempt, coroutine: Any, number: int | None = None, **options: Any) -> None:
-        self._attempt = attempt
-        if number is None:
-            self._hash = object.__hash__(self)
-        else:
-            self._hash = hash((int.from_bytes(attempt.machine.invocation_id[:7]), number))
-        super().__init__(coroutine, loop=attempt.loop, **options)
-
-    def __hash__(self) -> int:
-        """The same in every attempt: sets of tasks, which asyncio.wait returns, have one order."""
-        return self._hash
+    attempt: Attempt
 
     def cancelling(self) -> int:
         """asyncio.timeout asks this when it begins."""
         frame = sys._getframe(1)
         if owner.get() is not None and _begins_timeout(frame):
-            self._attempt.misuse(misuse.timer("asyncio.timeout"))
+            self.attempt.misuse(misuse.timer("asyncio.timeout"))
         return super().cancelling()
 
     def add_done_callback(self, function: Callable[[Any], object], /, *, context: Any = None) -> None:
         """asyncio's functions that wait for tasks with a timeout call this when they begin."""
         frame = sys._getframe(1)
         if _has_timeout(frame):
-            self._attempt.misuse(misuse.timer(_name(frame)))
+            self.attempt.misuse(misuse.timer(_name(frame)))
         super().add_done_callback(function, context=context)
+
+
+class MadeTask(HandlerTask):
+    """A task that a handler made.
+
+    Args:
+        attempt: whose it is.
+        coroutine: what it executes.
+        number: counts them, from 1.
+    """
+
+    def __init__(self, attempt: Attempt, coroutine: Any, number: int, **options: Any) -> None:
+        self.attempt = attempt
+        self._hash = hash((int.from_bytes(attempt.machine.invocation_id[:7]), number))
+        super().__init__(coroutine, loop=attempt.loop, **options)
+
+    def __hash__(self) -> int:
+        """The same in every attempt: sets of tasks, which asyncio.wait returns, have one order."""
+        return self._hash
 
 
 def _begins_timeout(frame: FrameType) -> bool:

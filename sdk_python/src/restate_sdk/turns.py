@@ -18,7 +18,7 @@ from restate_protocol.errors import TerminalError
 
 from . import misuse
 from .errors import MisuseError
-from .tasks import HandlerTask, check_maker
+from .tasks import MadeTask, check_maker
 from .vm.awaiting import Group, Tree, settlement
 from .vm.errors import AttemptOver
 
@@ -63,7 +63,7 @@ class Turns:
             self.check()
         options.pop("eager_start", None)
         self._made += 1
-        task = HandlerTask(self._attempt, coroutine, self._made, **options)
+        task = MadeTask(self._attempt, coroutine, self._made, **options)
         self.tasks[task] = None
         task.add_done_callback(self._done)
         if over:
@@ -173,8 +173,9 @@ class Turns:
             return
         tree = Group(Combinator.FIRST_COMPLETED, tuple(self._waits.values()))
         try:
-            settled = attempt.take(tree)
+            settled = attempt.machine.poll(tree)
         except TerminalError as error:
+            attempt.cancelled(tree)
             self._cancel(error)
         except AttemptOver:
             self.end()
