@@ -210,7 +210,8 @@ async def test_another_payload_on_replay_is_a_mismatch_that_shows_the_field() ->
         await one.ended()
     (failed,) = one.failures
     assert failed.failure is not None
-    assert 'recorded number: "1", now number: "2"' in failed.failure.message
+    differences = [line.split() for line in failed.failure.message.splitlines() if line.startswith("  * ")]
+    assert differences == [["*", "payload.number", '"1"', '"2"']]
     assert "call shop.v1.Checkout/Pay" in failed.failure.message
 
 

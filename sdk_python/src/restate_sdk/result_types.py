@@ -28,7 +28,13 @@ def _plain(function: Callable[..., Any]) -> Any:
 
 def expected_result(function: Callable[..., Any], returns: Any) -> Expected | None:
     """What the result of a function may be; None where nothing says it."""
-    annotation = returns if returns is not None else _annotation(function)
+    if returns is not None:
+        return expected(returns)
+    if type(function) is types.FunctionType:  # nearly always
+        annotation = function.__annotations__.get("return", _UNKNOWN)
+        if type(annotation) is type:
+            return expected(annotation)
+    annotation = _annotation(function)
     return None if annotation is _UNKNOWN else expected(annotation)
 
 

@@ -134,12 +134,9 @@ class RunFuture(Waitable[T_co]):
     def __await__(self) -> Generator[Any, Any, T_co]:
         attempt = self._attempt
         attempt.check()
-        machine = attempt.machine
-        if not self._began and not (machine.looks_back and attempt.poll(self._handle)):
+        if not self._began and not (attempt.machine.looks_back and attempt.poll(self._handle)):
             yield from self._execute_here()
-        # Nearly always the result is on its way, and there is nothing to look at.
-        is_open = machine.is_still and self._handle not in machine.seen and attempt.turns is None
-        if is_open or not attempt.poll(self._handle):
+        if not attempt.poll(self._handle):
             yield from attempt.wait(self._handle)
         return self._take()
 
@@ -189,8 +186,13 @@ class RunFuture(Waitable[T_co]):
     async def _execute(self) -> None:
         """Executes the function once. What follows, another try included, is begun before this ends."""
         began = perf_counter()
+        function, timeout = self._function, self._options.timeout
+        is_coroutine = is_coroutine_function(function)
         try:
-            value = await (self._call() if self._options.timeout is None else self._timed(self._options.timeout))
+            if timeout is not None:
+                value = await self._timed(timeout)
+            else:
+                value = await (function(*self._args) if is_coroutine else self._in_thread())
             result: Result = self._written(value)
         except TerminalError as error:
             result = failure_of(error)
@@ -203,14 +205,11 @@ class RunFuture(Waitable[T_co]):
         if self._stopped:
             return
         # A plain function executes in a thread: its command is recorded by itself, and shows at once.
-        took = int((perf_counter() - began) * 1000) if is_coroutine_function(self._function) else None
+        took = int((perf_counter() - began) * 1000) if is_coroutine else None
         self._attempt.run_ended(self._handle, result, took)
 
-    async def _call(self) -> Any:
-        function, args = self._function, self._args
-        if is_coroutine_function(function):
-            return await function(*args)
-        call = functools.partial(contextvars.copy_context().run, _plainly, function, args)
+    async def _in_thread(self) -> Any:
+        call = functools.partial(contextvars.copy_context().run, _plainly, self._function, self._args)
         value = await self._attempt.loop.run_in_executor(self._attempt.executor, call)
         return await value if inspect.isawaitable(value) else value
 
@@ -218,7 +217,8 @@ class RunFuture(Waitable[T_co]):
         limit = asyncio.timeout(longest.total_seconds())
         try:
             async with limit:
-                return await self._call()
+                is_coroutine = is_coroutine_function(self._function)
+                return await (self._function(*self._args) if is_coroutine else self._in_thread())
         except TimeoutError as error:
             if not limit.expired():
                 raise

@@ -56,12 +56,13 @@ class Recording:
         length: how many entries were announced.
     """
 
-    __slots__ = ("_at", "_commands", "_missing", "_notified", "notifications")
+    __slots__ = ("_at", "_commands", "_missing", "_notified", "left", "notifications")
 
     def __init__(self, length: int) -> None:
         self._commands: list[bytes] = []
         self._missing = length
         self._at = 0
+        self.left = False  # whether commands remain to be replayed; asked by each operation
         self._notified: list[int] = []  # how many commands come before each entry that is a notification
         self.notifications: list[Notification] = []
 
@@ -82,6 +83,7 @@ class Recording:
                 if entry[:1] == _RUN_TAG:
                     self._note_result(entry)
                 self._commands.append(entry)
+        self.left = self._at < len(self._commands)
 
     def _note_result(self, entry: bytes) -> None:
         """A run that has its result with it counts as completed in this place."""
@@ -93,11 +95,6 @@ class Recording:
     def complete(self) -> bool:
         """Whether every announced entry is here."""
         return self._missing == 0
-
-    @property
-    def left(self) -> bool:
-        """Whether commands remain to be replayed."""
-        return self._at < len(self._commands)
 
     def entries_before(self, command: int) -> int:
         """How many entries come before a command."""
@@ -111,6 +108,7 @@ class Recording:
         """The next command, which is done with."""
         command = self._commands[self._at]
         self._at += 1
+        self.left = self._at < len(self._commands)
         return command
 
 

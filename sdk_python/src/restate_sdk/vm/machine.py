@@ -136,12 +136,13 @@ class Machine(RunOperations, StateOperations, Operations):
             AttemptOver: the attempt is over, or the journal shows that no attempt waited here before.
             TerminalError: a cancellation came before the tree was settled.
         """
-        self.check_open()
-        if self._results.poll(tree):
+        if self._over is not None:
+            self.check_open()
+        results = self._results
+        if results.poll(tree):
             return True
-        cancellation = self._results.take_cancellation()
-        if cancellation is not None:
-            self._cancel(cancellation, tree)
+        if results.cancellation is not None:
+            self._cancel(results.cancellation, tree)
         if self._recording.left:
             self._await_was_added(tree)
         return False
@@ -169,6 +170,7 @@ class Machine(RunOperations, StateOperations, Operations):
 
     def _cancel(self, cancellation: Failure, tree: Tree) -> NoReturn:
         """The wait ends with the cancellation, the runs that it waited for too, and open calls are told."""
+        self._results.take_cancellation()
         for handle in leaves(tree):
             if isinstance(handle, int) and handle not in self._results.seen:
                 self._end_run(handle, cancellation)

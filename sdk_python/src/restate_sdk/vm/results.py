@@ -22,7 +22,7 @@ class ResultQueue:
     A cancellation waits in the same queue: it is taken in its turn, and ends the wait that takes it.
     """
 
-    __slots__ = ("_arrived", "_cancellation", "_group", "_open_leaves", "_pending", "_place", "_seen", "cancellations")
+    __slots__ = ("_arrived", "_group", "_open_leaves", "_pending", "_place", "_seen", "cancellation", "cancellations")
 
     def __init__(self) -> None:
         self._pending: deque[tuple[Handle | None, Result]] = deque()  # None: a cancellation
@@ -31,7 +31,7 @@ class ResultQueue:
         self._group: Group | None = None
         self._open_leaves: set[Handle] = set()
         self._arrived: dict[str, int] = {}
-        self._cancellation: Failure | None = None
+        self.cancellation: Failure | None = None  # the one that ended the last poll
         self.cancellations = 0  # those that came and were not taken yet
 
     @property
@@ -61,7 +61,7 @@ class ResultQueue:
 
     def take_cancellation(self) -> Failure | None:
         """The cancellation that ended the last poll, if one did."""
-        found, self._cancellation = self._cancellation, None
+        found, self.cancellation = self.cancellation, None
         return found
 
     def put_back_cancellation(self) -> bool:
@@ -126,7 +126,7 @@ class ResultQueue:
         handle, result = self._pending.popleft()
         if handle is None:
             assert isinstance(result, Failure)
-            self._cancellation = result
+            self.cancellation = result
             self.cancellations -= 1
             self._group = None
             return None
