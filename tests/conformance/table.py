@@ -53,24 +53,37 @@ class Results:
         return "; ".join(sorted(self.reasons[case]))
 
 
-def markdown(results: Results) -> str:
-    """The table, with the settings explained above it."""
+def markdown(results: Results, before: dict[str, str]) -> str:
+    """The table, with the settings explained above it.
+
+    Args:
+        results: of this run.
+        before: rows by case, for the cases that this run had no results for.
+    """
     lines = [f"- **{one.name}**: {one.meaning}" for one in SETTINGS]
     lines += ["", f"| case | about | {' | '.join(NAMES)} | why not |", "|---" * (len(NAMES) + 3) + "|"]
+    ran = {case for case, _ in results.passed}
     for case, about in CASES.items():
         cells = " | ".join(results.cell(case, name) for name in NAMES)
-        lines.append(f"| {case} | {about} | {cells} | {results.note(case)} |")
+        row = f"| {case} | {about} | {cells} | {results.note(case)} |"
+        lines.append(row if case in ran else before.get(case, row))
     return "\n".join(lines) + "\n"
 
 
 def write(results: Results) -> None:
-    """Replaces the table in README.md."""
+    """Replaces the table in README.md; after a run of some cases, their rows."""
     above = README.read_text().partition(BEGIN)[0]
-    README.write_text(above + BEGIN + "\n" + markdown(results))
+    README.write_text(above + BEGIN + "\n" + markdown(results, rows_in_readme()))
+
+
+def rows_in_readme() -> dict[str, str]:
+    """The rows of the table in README.md, by case."""
+    lines = README.read_text().partition(BEGIN)[2].splitlines()
+    rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| ")}
+    rows.pop("case", None)
+    return rows
 
 
 def ids_in_readme() -> list[str]:
     """The cases that the table in README.md has."""
-    table = README.read_text().partition(BEGIN)[2]
-    rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
-    return [row for row in rows if row != "case"]
+    return list(rows_in_readme())
