@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from restate_protocol import awaiting
 from restate_protocol import journal as j
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_sdk import RetryableError, RetryPolicy, StatusCode, TerminalError, gather
@@ -264,6 +265,22 @@ class TestDurable:
             if not due:
                 await one.run_due(1)
             assert text(await one.ended()) == "1"
+
+    async def test_an_attempt_whose_waiting_run_was_cancelled_suspends_like_others(self) -> None:
+        async def body(ctx: CheckoutContext) -> object:
+            try:
+                await ctx.run("step", Flaky(9), retry=LONG)
+            except TerminalError:
+                await ctx.sleep(timedelta(days=1))
+            return "slept"
+
+        async with FakeRuntime(Checkout(body), inactivity_ms=200) as runtime:
+            one = await runtime.invoke(PAY, PayRequest())
+            await one.until(lambda it: len(it.durable_waits) == 1)
+            await one.cancel()
+            await one.until(lambda it: any(awaiting.OnCommand(2) in tree.children for tree in it.suspensions))
+            await one.complete(2, j.Void())
+            assert text(await one.ended()) == "slept"
 
     async def test_a_lost_policy_leaves_failures_to_the_handlers_policy(self) -> None:
         async def body(ctx: CheckoutContext) -> object:

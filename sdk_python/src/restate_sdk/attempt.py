@@ -356,8 +356,10 @@ class Attempt:
             self._blocked_again()
 
     def end_rest(self) -> None:
-        """It goes on."""
+        """It goes on, or was stopped; then the handler may be all that is left to wait for."""
         self._executing += 1
+        if self._blocked and not self._executing and not self.machine.over:
+            self._blocked_again()
 
     def hurry(self) -> None:
         """The runtime stops: from now on an attempt that only waits gives up its place soon, and lets it stop."""
