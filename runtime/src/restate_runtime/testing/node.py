@@ -6,13 +6,15 @@ Sessions are not its concern (`links`): they are dialled in. Nothing listens.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from ..admin.service import Admin
 from ..core.decision import Report
+from ..core.records import Deployment
 from ..deployments.dispatch import Dispatcher
 from ..deployments.manager import Deployments
-from ..deployments.registry import Registry
+from ..deployments.registry import Loaded, Registry
 from ..engine.loop import Engine
 from ..ingress.admission import Admission, Limits
 from ..ingress.waiting import Waiting
@@ -42,6 +44,19 @@ class NodeOptions:
     limits: Limits = field(default_factory=lambda: Limits(MAX_VALUE_BYTES))
 
 
+class _Registry(Registry):
+    """Reads a contract once for all nodes of the process: that takes longer than most tests."""
+
+    _read: ClassVar[dict[tuple[bytes, tuple[str, ...]], Loaded]] = {}
+
+    def read(self, deployment: Deployment, descriptor_set: bytes) -> Loaded:
+        what = (descriptor_set, deployment.services)
+        known = self._read.get(what)
+        if known is None:
+            known = self._read[what] = super().read(deployment, descriptor_set)
+        return replace(known, deployment=deployment)
+
+
 class Node:
     """See the module.
 
@@ -56,7 +71,7 @@ class Node:
         self, store: Store, clock: Callable[[], int], options: NodeOptions, report: Callable[[Report], None]
     ) -> None:
         self.store = store
-        self.registry = Registry()
+        self.registry = _Registry()
         self.dispatcher = Dispatcher(options.session_credits)
         resolve = options.overrides.resolving(self.registry.resolve)
         self.engine = Engine(store, self.dispatcher, resolve, clock, report, options.timers_in_memory)
