@@ -18,9 +18,10 @@ def test_mypy_agrees_with_every_claim(tmp_path: Path) -> None:
 
 
 def test_pyright_agrees_with_every_claim(tmp_path: Path) -> None:
+    (tmp_path / CALLS.name).write_bytes(CALLS.read_bytes())
     config = tmp_path / "pyrightconfig.json"
     settings = {
-        "include": [str(CALLS)],
+        "include": [CALLS.name],  # it ignores absolute paths
         "typeCheckingMode": "standard",
         "pythonVersion": "3.11",
         "reportUnnecessaryTypeIgnoreComment": "error",
