@@ -105,7 +105,8 @@ def _class_form(cls: type[Any], annotation: Any) -> Form | None:
     if typing.is_typeddict(cls):
         return _TypedDict(cls).form()
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
-        return _Fields(cls, lambda: list(cls._fields)).form()
+        named: Any = cls
+        return _Fields(cls, lambda: list(named._fields)).form()
     return _refusing(annotation)
 
 

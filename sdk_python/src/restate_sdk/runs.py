@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
 import inspect
 import logging
 from collections.abc import Callable, Generator
@@ -209,7 +208,11 @@ class RunFuture(Waitable[T_co]):
         self._attempt.run_ended(self._handle, result, took)
 
     async def _in_thread(self) -> Any:
-        call = functools.partial(contextvars.copy_context().run, _plainly, self._function, self._args)
+        context = contextvars.copy_context()
+
+        def call() -> Any:
+            return context.run(_plainly, self._function, self._args)
+
         value = await self._attempt.loop.run_in_executor(self._attempt.executor, call)
         return await value if inspect.isawaitable(value) else value
 

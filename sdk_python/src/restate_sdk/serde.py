@@ -18,12 +18,15 @@ class Serde(Protocol[T]):
     @property
     def tag(self) -> str:
         """Names the format, such as "application/x-pickle". Journaled with each value and compared when it is read."""
+        ...
 
     def dumps(self, value: T, /) -> bytes:
         """The bytes of a value."""
+        ...
 
     def loads(self, data: bytes, /) -> T:
         """The value of bytes."""
+        ...
 
 
 def checked(serde: Any, what: str) -> Any:
