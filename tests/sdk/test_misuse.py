@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from restate_protocol import journal as j
+from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_sdk import MisuseError, gather
 
 from .gen.shop.v1.shop_pb import PayRequest
@@ -33,7 +36,45 @@ async def failure(body: Body, inactivity_ms: int = 60_000) -> str:
     assert one.output is None
     (failed,) = one.failures
     assert failed.failure is not None
+    misuse = failed.failure.message.startswith("MisuseError")
+    assert failed.behavior == (pb.Failed.Behavior.PAUSE if misuse else pb.Failed.Behavior.POLICY)
     return failed.failure.message
+
+
+def _draws_in_a_thread(ctx: CheckoutContext, drawn: random.Random) -> str:
+    return str(ctx.uuid())
+
+
+def _draws_from_a_reference(ctx: CheckoutContext, drawn: random.Random) -> str:
+    return str(drawn.randint(1, 6))
+
+
+async def _draws_in_a_step(ctx: CheckoutContext, drawn: random.Random) -> str:
+    return str(ctx.random.random())
+
+
+async def _shuffles_in_a_step(ctx: CheckoutContext, drawn: random.Random) -> str:
+    numbers = [1, 2, 3]
+    drawn.shuffle(numbers)
+    return str(numbers)
+
+
+@pytest.mark.parametrize(
+    "function", [_draws_in_a_thread, _draws_from_a_reference, _draws_in_a_step, _shuffles_in_a_step]
+)
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_a_number_drawn_in_a_step_pauses_the_invocation(function: Callable[..., Any], awaited: bool) -> None:
+    async def body(ctx: CheckoutContext) -> object:
+        step = ctx.run("draw", function, ctx, ctx.random)
+        return await step if awaited else await gather(step, ctx.sleep(timedelta(days=1)))
+
+    async with FakeRuntime(Checkout(body), inactivity_ms=60_000) as runtime:
+        one = await runtime.run(PAY, PayRequest())
+    assert one.output is None
+    (failed,) = one.failures
+    assert failed.behavior == pb.Failed.Behavior.PAUSE
+    assert failed.failure is not None
+    assert failed.failure.message.startswith("MisuseError")
 
 
 async def forever(ctx: CheckoutContext) -> None:

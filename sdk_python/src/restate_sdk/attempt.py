@@ -26,6 +26,7 @@ from .pending import PendingRun
 from .tasks import owner
 from .turns import Turns
 from .vm.awaiting import Tree, leaves
+from .vm.commands import Behavior
 from .vm.errors import Closed
 from .vm.machine import Machine
 
@@ -384,12 +385,16 @@ class Attempt:
     # Ends
 
     def fail(self, error: BaseException, command: tuple[int, str, str] | None = None) -> None:
-        """The attempt failed; the runtime decides what follows. Nothing where it is over already."""
+        """The attempt failed; the runtime decides what follows. Nothing where it is over already.
+
+        A misuse would only come again, so it pauses the invocation at once.
+        """
         if self.machine.over:
             return
         _log.warning("an attempt of %s failed; the runtime decides what follows", self.name, exc_info=error)
         self.machine.fail(
             attempt_failure(error),
+            behavior=Behavior.PAUSE if isinstance(error, MisuseError) else Behavior.POLICY,
             command=command,
             retry_after_ms=retry_after_ms(error),
             stacktrace="".join(traceback.format_exception(error)),

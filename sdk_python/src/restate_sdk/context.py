@@ -27,6 +27,7 @@ from restate_protocol.services import HandlerDescriptor, ServiceDescriptor
 from . import calls, values
 from .attempt import Attempt
 from .awakeables import AwakeableOperations
+from .chance import HandlerRandom
 from .futures import CommandFuture
 from .invocations import InvocationOperations
 from .retry import RetryPolicy
@@ -107,13 +108,19 @@ class Context(InvocationOperations, AwakeableOperations):
 
     @property
     def random(self) -> random.Random:
-        """Random numbers, the same in every attempt. Journals nothing. Not for secrets."""
+        """Random numbers, the same in every attempt. Journals nothing. Not for secrets.
+
+        Raises:
+            MisuseError: in the function of a run, a thread or a task that is not the handler's, also when drawn from
+                through a reference: a replay would not draw there again, and all later numbers would differ.
+        """
+        self._attempt.check()
         if self._random is None:
-            self._random = random.Random(self._about.random_seed)
+            self._random = HandlerRandom.of(self._attempt, self._about.random_seed)
         return self._random
 
     def uuid(self) -> uuid.UUID:
-        """A version 4 UUID, the same in every attempt. Journals nothing."""
+        """A version 4 UUID, the same in every attempt. Journals nothing. Raises what `random` raises."""
         return uuid.UUID(int=self.random.getrandbits(128), version=4)
 
     def now(self) -> DurableFuture[datetime]:

@@ -52,7 +52,10 @@ class RetryableError(RestateError):
 
 
 class MisuseError(RestateError):
-    """The context or one of its futures was used where replay could not repeat it. The attempt fails."""
+    """The context or one of its futures was used where replay could not repeat it.
+
+    The attempt fails and the invocation is paused: the same code would do it again. Mend it, then resume.
+    """
 
 
 class DurableTimeout(TerminalError, TimeoutError):
