@@ -224,7 +224,8 @@ class HandlerOptions(Message[_HandlerOptionsFields]):
             optional google.protobuf.Duration workflow_retention = 10;
             ```
         execution_timeout:
-            The longest an invocation may take from acceptance to completion. Default: none.
+            The longest an invocation may take from acceptance to completion. Then it is cancelled with DEADLINE_EXCEEDED, and
+            killed where it has not ended `abort_timeout` later. Default: none.
 
             ```proto
             optional google.protobuf.Duration execution_timeout = 11;
