@@ -14,8 +14,8 @@ from .planted import BUGS
 from .program import reached
 from .world import run
 
-CHUNKS = 8
-#: About 30 seconds of CPU for all chunks together.
+CHUNKS = 20
+#: About 4 seconds of CPU for a chunk.
 SEEDS_A_CHUNK = 100
 
 
