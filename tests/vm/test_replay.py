@@ -127,9 +127,10 @@ def test_times_are_not_compared() -> None:
     entries = [*recorded(OPERATIONS["sleep"]), *recorded(OPERATIONS["delayed send"])]
     sent = next(entry for entry in entries if isinstance(entry, j.Send))
     entries[1] = j.Send(sent.service, sent.handler, sent.key, sent.payload, _child(2), execute_at_ms=5)
-    machine = Attempt(*entries).machine
-    machine.sys_sleep(9999, "nap")
-    machine.sys_send(CALL, b"x", execute_at_ms=7777)
+    attempt = Attempt(*entries)
+    attempt.machine.sys_sleep(9999, "nap")
+    attempt.machine.sys_send(CALL, b"x", execute_at_ms=7777)
+    assert attempt.out == []
 
 
 def _child(command: int) -> bytes:
