@@ -54,6 +54,10 @@ async def test_a_message_is_shown_in_the_fields_that_differ_with_the_lines_that_
         f"  at {__file__}:{line_of(adds_a_hat, 'item=')}, in adds_a_hat",
         f"  called at {__file__}:{line_of(body, 'adds_a_hat')}, in body",
     ]
+    assert lines[0] == (
+        "journal mismatch at command 1: the journal has call shop.v1.Cart/Add, the handler now does the same but for"
+        ' payload.item: "hat" instead of "shoe"'
+    )
     shown = [line.split() for line in lines if line.startswith("  * ")]
     assert shown == [["*", "payload.item", '"shoe"', '"hat"']]
 
@@ -66,7 +70,11 @@ async def test_an_await_that_was_added_names_the_line_that_waits() -> None:
 
     text = await report(body, j.Awakeable(1, j.JSON), j.Run("after"))
     assert f"at {__file__}:{line_of(body, 'await waits')}, in body" in text
-    assert "the journal has run 'after', the handler now does a wait for awakeable 1" in text
+    assert text.splitlines()[0] == (
+        "journal mismatch at command 2: an await was added: the handler now has a wait for awakeable 1, and the journal"
+        " has no result for it at this point, although later commands are recorded (the next is run 'after')"
+    )
+    assert "with --entries 1 only the input is kept: entry 1, awakeable 1, has no result" in text
 
 
 async def test_an_await_of_a_run_that_was_added_does_not_execute_its_function() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.status import StatusCode
+from restate_runtime.core.restart import prefix
 from restate_sdk.vm.errors import Closed, JournalMismatch
 from restate_sdk.vm.machine import Machine
-from restate_sdk.vm.mismatch import MismatchReport, Row
+from restate_sdk.vm.mismatch import MismatchReport, Row, Unfinished
 
 from .journals import INVOCATION_ID, OK, Attempt
 
@@ -83,7 +86,8 @@ def test_every_change_is_one_report_that_names_both(
     assert found.command == command
     assert found.recorded.startswith(then)
     assert found.attempted.startswith(now)
-    assert f"journal mismatch at command {command}: the journal has {then}" in str(found)
+    what = "an await was added: the handler now has" if now.startswith("a wait") else f"the journal has {then}"
+    assert str(found).startswith(f"journal mismatch at command {command}: {what}")
 
 
 def test_the_report_shows_both_side_by_side_says_where_and_what_can_be_done() -> None:
@@ -168,6 +172,108 @@ def test_the_entries_before_the_command_are_counted(entries: list[j.Entry], befo
         machine.sys_run("x")
 
     assert report(*entries, code=code).entries == before
+
+
+CALL_FIELDS: dict[str, Any] = {"payload": b"x", "idempotency_key": "k", "headers": (("x-a", b"1"),)}
+FIELDS: list[tuple[dict[str, Any], str]] = [
+    ({"payload": b"y"}, "payload: b'y' instead of b'x'"),
+    ({"payload": b"y" * 99}, "payload"),
+    ({"key": "8"}, "key: 8 instead of 7"),
+    ({"idempotency_key": "l"}, "idempotency_key: l instead of k"),
+    ({"idempotency_key": ""}, "idempotency_key: nothing instead of k"),
+    ({"headers": (("x-a", b"2"),)}, "headers: x-a: 2 instead of x-a: 1"),
+    ({"payload": b"y", "key": "8"}, "key, payload"),
+    (
+        {"payload": b"y", "key": "8", "idempotency_key": "l", "headers": ()},
+        "key, payload, idempotency_key and 1 more",
+    ),
+]
+
+
+def calls(machine: Machine, *, key: str = "7", **fields: Any) -> None:
+    machine.sys_call(("shop.v1.Cart", "Add", key), **(CALL_FIELDS | fields))
+
+
+@pytest.mark.parametrize(("changed", "named"), FIELDS, ids=lambda _: "")
+def test_the_first_line_about_the_same_command_names_the_fields_that_differ(
+    changed: dict[str, Any], named: str
+) -> None:
+    first = Attempt()
+    calls(first.machine)
+    found = report(*first.commands, code=lambda machine: calls(machine, **changed))
+    assert str(found).splitlines()[0] == (
+        "journal mismatch at command 1: the journal has call shop.v1.Cart/Add, the handler now does the same but for "
+        + named
+    )
+
+
+def test_the_first_line_about_another_result_names_it() -> None:
+    found = report(j.Output(j.Value(b"x")), code=ends)
+    assert (
+        str(found)
+        .splitlines()[0]
+        .endswith("succeeded), the handler now does the same but for result: b'out' instead of b'x'")
+    )
+
+
+def test_a_delay_that_went_is_named_in_the_first_line() -> None:
+    attempt = Attempt()
+    attempt.machine.sys_send(CART, b"x", execute_at_ms=5)
+    found = report(*attempt.commands, code=lambda machine: machine.sys_send(CART, b"x"))
+    assert str(found).splitlines()[0].endswith("the handler now does the same but for delay: without instead of with")
+
+
+OPENED: list[tuple[j.Entry, Code]] = [
+    (j.Call("s", "h", None, b"", bytes(16)), lambda m: m.sys_call(("s", "h", None), b"")),
+    (j.Attach(INVOCATION_ID), lambda m: m.sys_attach(INVOCATION_ID)),
+    (j.Awakeable(1), lambda m: m.sys_awakeable("")),
+    (j.GetPromise(1), lambda m: m.sys_get_promise(1)),
+    (j.PeekPromise(1), lambda m: m.sys_peek_promise(1)),
+    (j.CompletePromise(1, OK), lambda m: m.sys_complete_promise(1, OK)),
+    (j.Sleep(5), lambda m: m.sys_sleep(5)),
+    (j.Run("open"), lambda m: m.sys_run("open")),
+    (j.Send("s", "h", None, b"", bytes(16)), lambda m: m.sys_send(("s", "h", None), b"")),
+]
+
+
+@pytest.mark.parametrize("settled", ["never", "before", "after", "while it executes"])
+@pytest.mark.parametrize(("entry", "operation"), OPENED, ids=lambda one: type(one).__name__)
+def test_what_it_says_to_take_over_is_the_most_that_a_restart_accepts(
+    entry: j.Entry, operation: Code, settled: str
+) -> None:
+    result = j.Signal(1, OK) if isinstance(entry, j.Awakeable) else j.Completion(3, OK)
+    entries: list[j.Entry] = [j.Run("a"), BOOM, DONE, j.Run("b", OK), entry]
+    entries += [result, j.Run("c")] if settled == "before" else [j.Run("c")]
+    entries += [j.Run("d"), result] if settled == "after" else [j.Run("d")]
+    attempt = Attempt(*entries)
+    attempt.machine.sys_run("a")
+    attempt.machine.sys_run("b")
+    operation(attempt.machine)
+    attempt.machine.sys_run("c")
+    if settled == "while it executes":
+        attempt.notify(result)
+        entries.append(result)
+    with pytest.raises(JournalMismatch) as caught:
+        attempt.machine.sys_run("other")
+    told = re.search(r"--entries (\d+)", str(caught.value))
+    assert told is not None
+    journal = [j.encode(one) for one in (j.Input(b"in"), *entries)]
+    before = caught.value.report.entries
+    accepted = [count for count in range(1, before + 1) if isinstance(prefix(journal, count), tuple)]
+    assert int(told[1]) == max(accepted)
+
+
+def test_an_entry_that_cannot_be_taken_over_is_named() -> None:
+    def code(machine: Machine) -> None:
+        machine.sys_run("a")
+        machine.sys_awakeable("")
+        machine.sys_run("x")
+
+    found = report(j.Run("a"), DONE, j.Awakeable(1), j.Run("b"), code=code)
+    assert found.unfinished == Unfinished(3, "awakeable 1")
+    assert str(found).splitlines()[-1] == (
+        "    with --entries 3 what came before it is kept: entry 3, awakeable 1, has no result and cannot be taken over"
+    )
 
 
 def test_an_await_that_was_removed_changes_nothing_that_is_recorded() -> None:

@@ -146,9 +146,21 @@ class Commands:
             self._mismatch(number, then, describe(entry), side_by_side(then, entry, message, self._compare))
         return then
 
-    def _mismatch(self, number: int, then: journal.Command, now: str, rows: tuple[Row, ...]) -> NoReturn:
-        entries = self._recording.entries_before(number)
-        report = MismatchReport(self.invocation_id, number, entries, describe(then), now, rows, self._where())
+    def _mismatch(
+        self, number: int, then: journal.Command, now: str, rows: tuple[Row, ...], *, added_await: bool = False
+    ) -> NoReturn:
+        results = self._with_result | self._results.seen.keys() | self._results.pending()
+        report = MismatchReport(
+            invocation_id=self.invocation_id,
+            command=number,
+            entries=self._recording.entries_before(number),
+            recorded=describe(then),
+            attempted=now,
+            rows=rows,
+            where=self._where(),
+            unfinished=self._recording.unfinished_before(number, results),
+            added_await=added_await,
+        )
         self.fail(
             Failure(StatusCode.INTERNAL, str(report)),
             behavior=Behavior.PAUSE,

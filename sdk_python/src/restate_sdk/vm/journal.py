@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import fields
 from typing import Any, TypeAlias, get_args
 
@@ -16,7 +17,8 @@ from restate_protocol import ids, journal
 from restate_protocol.errors import FrameError
 from restate_protocol.journal import Command, Completion, Notification, Result, Signal, Value, Void
 
-from .mismatch import Row
+from .awaiting import Handle
+from .mismatch import Row, Unfinished
 
 #: Compares two payloads of a message class (None: unknown) that are not equal as bytes. Gives the parts in which they
 #: differ as values: path, recorded and attempted, for people; an empty path is the whole.
@@ -32,6 +34,8 @@ _SEEN_BY_AN_EARLIER_ATTEMPT = frozenset(
     }
 )
 _PAYLOADS = frozenset({(journal.Call, "payload"), (journal.Send, "payload"), (journal.SetState, "value")})
+# Without a result these cannot be taken over by a restart: only the invocation that made them can get it.
+_OWN_RESULTS = (journal.Call, journal.Attach, journal.GetPromise, journal.Awakeable)
 _LONGEST_TEXT = 200
 
 _NOTIFICATION_TAGS = (
@@ -99,6 +103,15 @@ class Recording:
     def entries_before(self, command: int) -> int:
         """How many entries come before a command."""
         return command + bisect_right(self._notified, command)
+
+    def unfinished_before(self, command: int, results: AbstractSet[Handle]) -> Unfinished | None:
+        """The first command before another that a restart cannot take over, given what has a result."""
+        for number, data in enumerate(self._commands[:command]):
+            then = read_command(data)
+            handle = -then.number if isinstance(then, journal.Awakeable) else number
+            if isinstance(then, _OWN_RESULTS) and handle not in results:
+                return Unfinished(self.entries_before(number), describe(then))
+        return None
 
     def peek(self) -> bytes:
         """The next command, which stays next."""

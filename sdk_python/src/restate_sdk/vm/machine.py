@@ -211,7 +211,7 @@ class Machine(RunOperations, StateOperations, Operations):
     def _await_was_added(self, tree: Tree) -> NoReturn:
         then = read_command(self._recording.peek())
         waits = "a wait for " + _handles(leaves(open_part(tree, self._results.seen)))
-        self._mismatch(self._next, then, waits, (Row("command", describe(then), waits),))
+        self._mismatch(self._next, then, waits, (Row("command", describe(then), waits),), added_await=True)
 
     # Ends
 

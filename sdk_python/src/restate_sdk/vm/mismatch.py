@@ -12,6 +12,7 @@ from restate_protocol import ids
 
 _MOST_ROWS = 20
 _WIDEST = 44
+_MOST_NAMED = 3
 _NONE = "-"
 
 
@@ -33,6 +34,19 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An entry without a result, which only the invocation that made it can get.
+
+    Args:
+        index: its place in the journal; as many entries come before it.
+        command: what it is, for people.
+    """
+
+    index: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
 class MismatchReport:
     """What a mismatch is about.
 
@@ -44,6 +58,8 @@ class MismatchReport:
         attempted: what the handler does now, for people.
         rows: both, field by field.
         where: the place in the handler; empty where that is not known.
+        unfinished: the first entry before the command that a restart cannot take over, if there is one.
+        added_await: whether the handler waits where the journal goes on; `recorded` is then the next command.
     """
 
     invocation_id: bytes
@@ -53,6 +69,8 @@ class MismatchReport:
     attempted: str
     rows: tuple[Row, ...]
     where: str = ""
+    unfinished: Unfinished | None = None
+    added_await: bool = False
 
     @property
     def differences(self) -> tuple[Row, ...]:
@@ -60,11 +78,33 @@ class MismatchReport:
         return tuple(row for row in self.rows if row.differs)
 
     def __str__(self) -> str:
-        head = (
-            f"journal mismatch at command {self.command}: the journal has {self.recorded}, the handler now does"
-            f" {self.attempted}"
-        )
+        head = f"journal mismatch at command {self.command}: {self._what()}"
         return "\n".join([head, *self._place(), *self._table(), *self._advice()])
+
+    def _what(self) -> str:
+        if self.added_await:
+            return (
+                f"an await was added: the handler now has {self.attempted}, and the journal has no result for it at"
+                f" this point, although later commands are recorded (the next is {self.recorded})"
+            )
+        now = self._but_for() if self.recorded == self.attempted else self.attempted
+        return f"the journal has {self.recorded}, the handler now does {now}"
+
+    def _but_for(self) -> str:
+        """The fields that differ; the value too where it is one, and short."""
+        found = self._telling()
+        names = ", ".join(row.field for row in found[:_MOST_NAMED])
+        if len(found) > _MOST_NAMED:
+            names += f" and {len(found) - _MOST_NAMED} more"
+        elif len(found) == 1 and all(len(_side(text)) <= _WIDEST for text in (found[0].recorded, found[0].attempted)):
+            names += f": {found[0].attempted or 'nothing'} instead of {found[0].recorded or 'nothing'}"
+        return f"the same but for {names}"
+
+    def _telling(self) -> list[Row]:
+        """The differences, without the id of a called invocation where it differs because the key does."""
+        calls = any(row.field == "service" for row in self.rows)
+        told = [row for row in self.differences if not (calls and row.field == "invocation_id")]
+        return told or list(self.differences)
 
     def _place(self) -> Iterator[str]:
         for line in self.where.splitlines():
@@ -91,7 +131,14 @@ class MismatchReport:
         yield f"  - serve the code that made the journal, or mended code that repeats it: {cli} resume {invocation}"
         yield f"  - the same on another deployment: {cli} resume {invocation} --deployment dep_..."
         yield f"  - begin again: {cli} kill {invocation}, then {cli} restart {invocation};"
-        yield f"    with --entries {self.entries} what came before this command is kept"
+        yield f"    {self._kept()}"
+
+    def _kept(self) -> str:
+        if self.unfinished is None:
+            return f"with --entries {self.entries} what came before this command is kept"
+        index, what = self.unfinished.index, self.unfinished.command
+        kept = "only the input" if index == 1 else "what came before it"
+        return f"with --entries {index} {kept} is kept: entry {index}, {what}, has no result and cannot be taken over"
 
 
 def _side(text: str | None) -> str:
