@@ -11,14 +11,279 @@ from __future__ import annotations
 
 from typing import Literal, NoReturn, TYPE_CHECKING, TypeAlias
 
-from protobuf import Message
+from protobuf import Enum, Message
 from protobuf._codegen import file_desc
+from protobuf.wkt.google.protobuf import any_pb, duration_pb
 
 if TYPE_CHECKING:
     from protobuf import DescFile, Oneof
+    from protobuf.wkt.google.protobuf.any_pb import Any
+    from protobuf.wkt.google.protobuf.duration_pb import Duration
 
 
-_AttachRequestFields: TypeAlias = Literal["invocation_id"]
+_TargetFields: TypeAlias = Literal["service", "handler", "key", "idempotency_key"]
+
+class Target(Message[_TargetFields]):
+    """
+    An invocation that can be found without its id: the run of a workflow by its key, any other by its idempotency key.
+
+    ```proto
+    message restate.ingress.v1.Target
+    ```
+
+    Attributes:
+        service:
+            Full name: shop.v1.Cart
+
+            ```proto
+            string service = 1;
+            ```
+        handler:
+            The method as the proto spells it: AddTicket
+
+            ```proto
+            string handler = 2;
+            ```
+        key:
+            Of an object or workflow, in its canonical text. Empty for plain services.
+
+            ```proto
+            string key = 3;
+            ```
+        idempotency_key:
+            Empty for the run of a workflow.
+
+            ```proto
+            string idempotency_key = 4;
+            ```
+    """
+
+    __slots__ = ("service", "handler", "key", "idempotency_key")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            service: str = "",
+            handler: str = "",
+            key: str = "",
+            idempotency_key: str = "",
+        ) -> None:
+            pass
+
+        service: str
+        handler: str
+        key: str
+        idempotency_key: str
+
+_CallRequestFields: TypeAlias = Literal["service", "handler", "payload", "json", "idempotency_key", "headers"]
+
+class CallRequest(Message[_CallRequestFields]):
+    """
+    ```proto
+    message restate.ingress.v1.CallRequest
+    ```
+
+    Attributes:
+        service:
+            Full name: shop.v1.Cart
+
+            ```proto
+            string service = 1;
+            ```
+        handler:
+            The method as the proto spells it: AddTicket
+
+            ```proto
+            string handler = 2;
+            ```
+        request:
+            The request message, in one form. The response comes in the same.
+
+            ```proto
+            oneof request
+            ```
+        idempotency_key:
+            Calls with one key are one invocation. Unset: none, or what the request's annotated field says.
+
+            ```proto
+            optional string idempotency_key = 5;
+            ```
+        headers:
+            What goes with the request besides the call's own metadata, under the same rules.
+
+            ```proto
+            map<string, string> headers = 6;
+            ```
+    """
+
+    __slots__ = ("service", "handler", "idempotency_key", "headers", "request")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            service: str = "",
+            handler: str = "",
+            request: Oneof[Literal["payload"], bytes] | Oneof[Literal["json"], str] | None = None,
+            idempotency_key: str | None = None,
+            headers: dict[str, str] | None = None,
+        ) -> None:
+            pass
+
+        service: str
+        handler: str
+        request: Oneof[Literal["payload"], bytes] | Oneof[Literal["json"], str] | None
+        idempotency_key: str
+        headers: dict[str, str]
+
+_CallResponseFields: TypeAlias = Literal["invocation_id", "acceptance", "payload", "json"]
+
+class CallResponse(Message[_CallResponseFields]):
+    """
+    ```proto
+    message restate.ingress.v1.CallResponse
+    ```
+
+    Attributes:
+        invocation_id:
+            ```proto
+            string invocation_id = 1;
+            ```
+        acceptance:
+            ```proto
+            restate.ingress.v1.Acceptance acceptance = 2;
+            ```
+        response:
+            ```proto
+            oneof response
+            ```
+    """
+
+    __slots__ = ("invocation_id", "acceptance", "response")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            invocation_id: str = "",
+            acceptance: Acceptance | None = None,
+            response: Oneof[Literal["payload"], bytes] | Oneof[Literal["json"], str] | None = None,
+        ) -> None:
+            pass
+
+        invocation_id: str
+        acceptance: Acceptance
+        response: Oneof[Literal["payload"], bytes] | Oneof[Literal["json"], str] | None
+
+_SendRequestFields: TypeAlias = Literal["service", "handler", "payload", "json", "idempotency_key", "headers", "delay"]
+
+class SendRequest(Message[_SendRequestFields]):
+    """
+    ```proto
+    message restate.ingress.v1.SendRequest
+    ```
+
+    Attributes:
+        service:
+            Full name: shop.v1.Cart
+
+            ```proto
+            string service = 1;
+            ```
+        handler:
+            The method as the proto spells it: AddTicket
+
+            ```proto
+            string handler = 2;
+            ```
+        request:
+            The request message, in one form.
+
+            ```proto
+            oneof request
+            ```
+        idempotency_key:
+            Sends with one key are one invocation. Unset: none, or what the request's annotated field says.
+
+            ```proto
+            optional string idempotency_key = 5;
+            ```
+        headers:
+            What goes with the request besides the call's own metadata, under the same rules.
+
+            ```proto
+            map<string, string> headers = 6;
+            ```
+        delay:
+            How long until it is due. Unset: at once.
+
+            ```proto
+            optional google.protobuf.Duration delay = 7;
+            ```
+    """
+
+    __slots__ = ("service", "handler", "idempotency_key", "headers", "delay", "request")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            service: str = "",
+            handler: str = "",
+            request: Oneof[Literal["payload"], bytes] | Oneof[Literal["json"], str] | None = None,
+            idempotency_key: str | None = None,
+            headers: dict[str, str] | None = None,
+            delay: Duration | None = None,
+        ) -> None:
+            pass
+
+        service: str
+        handler: str
+        request: Oneof[Literal["payload"], bytes] | Oneof[Literal["json"], str] | None
+        idempotency_key: str
+        headers: dict[str, str]
+        delay: Duration | None
+
+_SendResponseFields: TypeAlias = Literal["invocation_id", "acceptance"]
+
+class SendResponse(Message[_SendResponseFields]):
+    """
+    ```proto
+    message restate.ingress.v1.SendResponse
+    ```
+
+    Attributes:
+        invocation_id:
+            ```proto
+            string invocation_id = 1;
+            ```
+        acceptance:
+            ```proto
+            restate.ingress.v1.Acceptance acceptance = 2;
+            ```
+    """
+
+    __slots__ = ("invocation_id", "acceptance")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            invocation_id: str = "",
+            acceptance: Acceptance | None = None,
+        ) -> None:
+            pass
+
+        invocation_id: str
+        acceptance: Acceptance
+
+_AttachRequestFields: TypeAlias = Literal["invocation_id", "target", "json"]
 
 class AttachRequest(Message[_AttachRequestFields]):
     """
@@ -28,14 +293,24 @@ class AttachRequest(Message[_AttachRequestFields]):
 
     Attributes:
         invocation_id:
-            inv_…
+            inv_…; empty where the target is given.
 
             ```proto
             string invocation_id = 1;
             ```
+        target:
+            ```proto
+            optional restate.ingress.v1.Target target = 2;
+            ```
+        json:
+            The response as JSON.
+
+            ```proto
+            bool json = 3;
+            ```
     """
 
-    __slots__ = ("invocation_id",)
+    __slots__ = ("invocation_id", "target", "json")
 
     if TYPE_CHECKING:
 
@@ -43,12 +318,16 @@ class AttachRequest(Message[_AttachRequestFields]):
             self,
             *,
             invocation_id: str = "",
+            target: Target | None = None,
+            json: bool = False,
         ) -> None:
             pass
 
         invocation_id: str
+        target: Target | None
+        json: bool
 
-_AttachResponseFields: TypeAlias = Literal["payload"]
+_AttachResponseFields: TypeAlias = Literal["payload", "json", "invocation_id"]
 
 class AttachResponse(Message[_AttachResponseFields]):
     """
@@ -58,14 +337,24 @@ class AttachResponse(Message[_AttachResponseFields]):
 
     Attributes:
         payload:
-            The response message, encoded.
+            The response message, encoded; empty where JSON was asked for.
 
             ```proto
             bytes payload = 1;
             ```
+        json:
+            The response message as JSON, where that was asked for.
+
+            ```proto
+            string json = 2;
+            ```
+        invocation_id:
+            ```proto
+            string invocation_id = 3;
+            ```
     """
 
-    __slots__ = ("payload",)
+    __slots__ = ("payload", "json", "invocation_id")
 
     if TYPE_CHECKING:
 
@@ -73,12 +362,16 @@ class AttachResponse(Message[_AttachResponseFields]):
             self,
             *,
             payload: bytes = b"",
+            json: str = "",
+            invocation_id: str = "",
         ) -> None:
             pass
 
         payload: bytes
+        json: str
+        invocation_id: str
 
-_GetOutputRequestFields: TypeAlias = Literal["invocation_id"]
+_GetOutputRequestFields: TypeAlias = Literal["invocation_id", "target", "json"]
 
 class GetOutputRequest(Message[_GetOutputRequestFields]):
     """
@@ -88,14 +381,24 @@ class GetOutputRequest(Message[_GetOutputRequestFields]):
 
     Attributes:
         invocation_id:
-            inv_…
+            inv_…; empty where the target is given.
 
             ```proto
             string invocation_id = 1;
             ```
+        target:
+            ```proto
+            optional restate.ingress.v1.Target target = 2;
+            ```
+        json:
+            The response as JSON.
+
+            ```proto
+            bool json = 3;
+            ```
     """
 
-    __slots__ = ("invocation_id",)
+    __slots__ = ("invocation_id", "target", "json")
 
     if TYPE_CHECKING:
 
@@ -103,12 +406,16 @@ class GetOutputRequest(Message[_GetOutputRequestFields]):
             self,
             *,
             invocation_id: str = "",
+            target: Target | None = None,
+            json: bool = False,
         ) -> None:
             pass
 
         invocation_id: str
+        target: Target | None
+        json: bool
 
-_GetOutputResponseFields: TypeAlias = Literal["payload"]
+_GetOutputResponseFields: TypeAlias = Literal["payload", "json", "invocation_id"]
 
 class GetOutputResponse(Message[_GetOutputResponseFields]):
     """
@@ -118,14 +425,24 @@ class GetOutputResponse(Message[_GetOutputResponseFields]):
 
     Attributes:
         payload:
-            The response message, encoded.
+            The response message, encoded; empty where JSON was asked for.
 
             ```proto
             bytes payload = 1;
             ```
+        json:
+            The response message as JSON, where that was asked for.
+
+            ```proto
+            string json = 2;
+            ```
+        invocation_id:
+            ```proto
+            string invocation_id = 3;
+            ```
     """
 
-    __slots__ = ("payload",)
+    __slots__ = ("payload", "json", "invocation_id")
 
     if TYPE_CHECKING:
 
@@ -133,10 +450,104 @@ class GetOutputResponse(Message[_GetOutputResponseFields]):
             self,
             *,
             payload: bytes = b"",
+            json: str = "",
+            invocation_id: str = "",
         ) -> None:
             pass
 
         payload: bytes
+        json: str
+        invocation_id: str
+
+_LookupRequestFields: TypeAlias = Literal["invocation_id", "target"]
+
+class LookupRequest(Message[_LookupRequestFields]):
+    """
+    ```proto
+    message restate.ingress.v1.LookupRequest
+    ```
+
+    Attributes:
+        invocation_id:
+            inv_…; empty where the target is given.
+
+            ```proto
+            string invocation_id = 1;
+            ```
+        target:
+            ```proto
+            optional restate.ingress.v1.Target target = 2;
+            ```
+    """
+
+    __slots__ = ("invocation_id", "target")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            invocation_id: str = "",
+            target: Target | None = None,
+        ) -> None:
+            pass
+
+        invocation_id: str
+        target: Target | None
+
+_LookupResponseFields: TypeAlias = Literal["invocation_id", "service", "handler", "key", "completed"]
+
+class LookupResponse(Message[_LookupResponseFields]):
+    """
+    ```proto
+    message restate.ingress.v1.LookupResponse
+    ```
+
+    Attributes:
+        invocation_id:
+            ```proto
+            string invocation_id = 1;
+            ```
+        service:
+            ```proto
+            string service = 2;
+            ```
+        handler:
+            ```proto
+            string handler = 3;
+            ```
+        key:
+            ```proto
+            string key = 4;
+            ```
+        completed:
+            Its result is there.
+
+            ```proto
+            bool completed = 5;
+            ```
+    """
+
+    __slots__ = ("invocation_id", "service", "handler", "key", "completed")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            invocation_id: str = "",
+            service: str = "",
+            handler: str = "",
+            key: str = "",
+            completed: bool = False,
+        ) -> None:
+            pass
+
+        invocation_id: str
+        service: str
+        handler: str
+        key: str
+        completed: bool
 
 _ResolveAwakeableRequestFields: TypeAlias = Literal["awakeable_id", "payload", "json"]
 
@@ -254,7 +665,7 @@ class RejectAwakeableResponse(Message[_RejectAwakeableResponseFields]):
         ) -> None:
             pass
 
-_CancelRequestFields: TypeAlias = Literal["invocation_id"]
+_CancelRequestFields: TypeAlias = Literal["invocation_id", "target"]
 
 class CancelRequest(Message[_CancelRequestFields]):
     """
@@ -264,14 +675,18 @@ class CancelRequest(Message[_CancelRequestFields]):
 
     Attributes:
         invocation_id:
-            inv_…
+            inv_…; empty where the target is given.
 
             ```proto
             string invocation_id = 1;
             ```
+        target:
+            ```proto
+            optional restate.ingress.v1.Target target = 2;
+            ```
     """
 
-    __slots__ = ("invocation_id",)
+    __slots__ = ("invocation_id", "target")
 
     if TYPE_CHECKING:
 
@@ -279,10 +694,12 @@ class CancelRequest(Message[_CancelRequestFields]):
             self,
             *,
             invocation_id: str = "",
+            target: Target | None = None,
         ) -> None:
             pass
 
         invocation_id: str
+        target: Target | None
 
 _CancelResponseFields: TypeAlias = NoReturn
 
@@ -302,7 +719,7 @@ class CancelResponse(Message[_CancelResponseFields]):
         ) -> None:
             pass
 
-_SendSignalRequestFields: TypeAlias = Literal["invocation_id", "name", "payload", "json", "reject"]
+_SendSignalRequestFields: TypeAlias = Literal["invocation_id", "name", "payload", "json", "reject", "target"]
 
 class SendSignalRequest(Message[_SendSignalRequestFields]):
     """
@@ -312,7 +729,7 @@ class SendSignalRequest(Message[_SendSignalRequestFields]):
 
     Attributes:
         invocation_id:
-            inv_…
+            inv_…; empty where the target is given.
 
             ```proto
             string invocation_id = 1;
@@ -327,9 +744,13 @@ class SendSignalRequest(Message[_SendSignalRequestFields]):
             ```proto
             oneof value
             ```
+        target:
+            ```proto
+            optional restate.ingress.v1.Target target = 6;
+            ```
     """
 
-    __slots__ = ("invocation_id", "name", "value")
+    __slots__ = ("invocation_id", "name", "target", "value")
 
     if TYPE_CHECKING:
 
@@ -339,12 +760,14 @@ class SendSignalRequest(Message[_SendSignalRequestFields]):
             invocation_id: str = "",
             name: str = "",
             value: Oneof[Literal["payload"], bytes] | Oneof[Literal["json"], str] | Oneof[Literal["reject"], str] | None = None,
+            target: Target | None = None,
         ) -> None:
             pass
 
         invocation_id: str
         name: str
         value: Oneof[Literal["payload"], bytes] | Oneof[Literal["json"], str] | Oneof[Literal["reject"], str] | None
+        target: Target | None
 
 _SendSignalResponseFields: TypeAlias = NoReturn
 
@@ -364,15 +787,360 @@ class SendSignalResponse(Message[_SendSignalResponseFields]):
         ) -> None:
             pass
 
+_SessionRequestFields: TypeAlias = Literal["asks"]
+
+class SessionRequest(Message[_SessionRequestFields]):
+    """
+    Requests of a caller, as many as there are at the moment.
+
+    ```proto
+    message restate.ingress.v1.SessionRequest
+    ```
+
+    Attributes:
+        asks:
+            ```proto
+            repeated restate.ingress.v1.SessionAsk asks = 1;
+            ```
+    """
+
+    __slots__ = ("asks",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            asks: list[SessionAsk] | None = None,
+        ) -> None:
+            pass
+
+        asks: list[SessionAsk]
+
+_SessionAskFields: TypeAlias = Literal["id", "timeout_ms", "call", "send", "attach", "get_output", "lookup", "cancel", "send_signal", "resolve_awakeable", "reject_awakeable", "drop"]
+
+class SessionAsk(Message[_SessionAskFields]):
+    """
+    One request on a session.
+
+    ```proto
+    message restate.ingress.v1.SessionAsk
+    ```
+
+    Attributes:
+        id:
+            Chosen by the caller; larger than all before on this stream.
+
+            ```proto
+            uint64 id = 1;
+            ```
+        timeout_ms:
+            How long the caller waits, in milliseconds. Unset: as long as the stream lives. Never bounds the invocation.
+
+            ```proto
+            optional uint64 timeout_ms = 2;
+            ```
+        request:
+            ```proto
+            oneof request
+            ```
+    """
+
+    __slots__ = ("id", "timeout_ms", "request")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: int = 0,
+            timeout_ms: int | None = None,
+            request: Oneof[Literal["call"], CallRequest] | Oneof[Literal["send"], SendRequest] | Oneof[Literal["attach"], AttachRequest] | Oneof[Literal["get_output"], GetOutputRequest] | Oneof[Literal["lookup"], LookupRequest] | Oneof[Literal["cancel"], CancelRequest] | Oneof[Literal["send_signal"], SendSignalRequest] | Oneof[Literal["resolve_awakeable"], ResolveAwakeableRequest] | Oneof[Literal["reject_awakeable"], RejectAwakeableRequest] | Oneof[Literal["drop"], SessionDrop] | None = None,
+        ) -> None:
+            pass
+
+        id: int
+        timeout_ms: int
+        request: Oneof[Literal["call"], CallRequest] | Oneof[Literal["send"], SendRequest] | Oneof[Literal["attach"], AttachRequest] | Oneof[Literal["get_output"], GetOutputRequest] | Oneof[Literal["lookup"], LookupRequest] | Oneof[Literal["cancel"], CancelRequest] | Oneof[Literal["send_signal"], SendSignalRequest] | Oneof[Literal["resolve_awakeable"], ResolveAwakeableRequest] | Oneof[Literal["reject_awakeable"], RejectAwakeableRequest] | Oneof[Literal["drop"], SessionDrop] | None
+
+_SessionDropFields: TypeAlias = NoReturn
+
+class SessionDrop(Message[_SessionDropFields]):
+    """
+    ```proto
+    message restate.ingress.v1.SessionDrop
+    ```
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+        ) -> None:
+            pass
+
+_SessionResponseFields: TypeAlias = Literal["opened", "answers", "draining"]
+
+class SessionResponse(Message[_SessionResponseFields]):
+    """
+    What the runtime has for the caller, as much as there is at the moment.
+
+    ```proto
+    message restate.ingress.v1.SessionResponse
+    ```
+
+    Attributes:
+        opened:
+            On the first message only.
+
+            ```proto
+            optional restate.ingress.v1.SessionOpened opened = 1;
+            ```
+        answers:
+            ```proto
+            repeated restate.ingress.v1.SessionAnswer answers = 2;
+            ```
+        draining:
+            The runtime stops: it answers what it can, and takes no more requests. Open another stream.
+
+            ```proto
+            bool draining = 3;
+            ```
+    """
+
+    __slots__ = ("opened", "answers", "draining")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            opened: SessionOpened | None = None,
+            answers: list[SessionAnswer] | None = None,
+            draining: bool = False,
+        ) -> None:
+            pass
+
+        opened: SessionOpened | None
+        answers: list[SessionAnswer]
+        draining: bool
+
+_SessionOpenedFields: TypeAlias = Literal["credits", "max_message_bytes"]
+
+class SessionOpened(Message[_SessionOpenedFields]):
+    """
+    ```proto
+    message restate.ingress.v1.SessionOpened
+    ```
+
+    Attributes:
+        credits:
+            How many requests may wait for their answers at once. One more is answered with RESOURCE_EXHAUSTED.
+
+            ```proto
+            uint32 credits = 1;
+            ```
+        max_message_bytes:
+            The longest request message.
+
+            ```proto
+            uint64 max_message_bytes = 2;
+            ```
+    """
+
+    __slots__ = ("credits", "max_message_bytes")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            credits: int = 0,
+            max_message_bytes: int = 0,
+        ) -> None:
+            pass
+
+        credits: int
+        max_message_bytes: int
+
+_SessionAnswerFields: TypeAlias = Literal["id", "accepted", "call", "send", "attach", "get_output", "lookup", "cancel", "send_signal", "resolve_awakeable", "reject_awakeable", "error"]
+
+class SessionAnswer(Message[_SessionAnswerFields]):
+    """
+    Something about the request of this id. An answer that is not `accepted` is the last.
+
+    ```proto
+    message restate.ingress.v1.SessionAnswer
+    ```
+
+    Attributes:
+        id:
+            ```proto
+            uint64 id = 1;
+            ```
+        answer:
+            ```proto
+            oneof answer
+            ```
+    """
+
+    __slots__ = ("id", "answer")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: int = 0,
+            answer: Oneof[Literal["accepted"], SessionAccepted] | Oneof[Literal["call"], CallResponse] | Oneof[Literal["send"], SendResponse] | Oneof[Literal["attach"], AttachResponse] | Oneof[Literal["get_output"], GetOutputResponse] | Oneof[Literal["lookup"], LookupResponse] | Oneof[Literal["cancel"], CancelResponse] | Oneof[Literal["send_signal"], SendSignalResponse] | Oneof[Literal["resolve_awakeable"], ResolveAwakeableResponse] | Oneof[Literal["reject_awakeable"], RejectAwakeableResponse] | Oneof[Literal["error"], SessionError] | None = None,
+        ) -> None:
+            pass
+
+        id: int
+        answer: Oneof[Literal["accepted"], SessionAccepted] | Oneof[Literal["call"], CallResponse] | Oneof[Literal["send"], SendResponse] | Oneof[Literal["attach"], AttachResponse] | Oneof[Literal["get_output"], GetOutputResponse] | Oneof[Literal["lookup"], LookupResponse] | Oneof[Literal["cancel"], CancelResponse] | Oneof[Literal["send_signal"], SendSignalResponse] | Oneof[Literal["resolve_awakeable"], ResolveAwakeableResponse] | Oneof[Literal["reject_awakeable"], RejectAwakeableResponse] | Oneof[Literal["error"], SessionError] | None
+
+_SessionAcceptedFields: TypeAlias = Literal["invocation_id", "acceptance"]
+
+class SessionAccepted(Message[_SessionAcceptedFields]):
+    """
+    ```proto
+    message restate.ingress.v1.SessionAccepted
+    ```
+
+    Attributes:
+        invocation_id:
+            ```proto
+            string invocation_id = 1;
+            ```
+        acceptance:
+            ```proto
+            restate.ingress.v1.Acceptance acceptance = 2;
+            ```
+    """
+
+    __slots__ = ("invocation_id", "acceptance")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            invocation_id: str = "",
+            acceptance: Acceptance | None = None,
+        ) -> None:
+            pass
+
+        invocation_id: str
+        acceptance: Acceptance
+
+_SessionErrorFields: TypeAlias = Literal["code", "message", "details", "from_handler", "invocation_id"]
+
+class SessionError(Message[_SessionErrorFields]):
+    """
+    An error, as the status of a call of its own would say it.
+
+    ```proto
+    message restate.ingress.v1.SessionError
+    ```
+
+    Attributes:
+        code:
+            A gRPC status code.
+
+            ```proto
+            uint32 code = 1;
+            ```
+        message:
+            ```proto
+            string message = 2;
+            ```
+        details:
+            ```proto
+            repeated google.protobuf.Any details = 3;
+            ```
+        from_handler:
+            The handler said it; else the ingress did.
+
+            ```proto
+            bool from_handler = 4;
+            ```
+        invocation_id:
+            Where an invocation is known.
+
+            ```proto
+            string invocation_id = 5;
+            ```
+    """
+
+    __slots__ = ("code", "message", "details", "from_handler", "invocation_id")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            code: int = 0,
+            message: str = "",
+            details: list[Any] | None = None,
+            from_handler: bool = False,
+            invocation_id: str = "",
+        ) -> None:
+            pass
+
+        code: int
+        message: str
+        details: list[Any]
+        from_handler: bool
+        invocation_id: str
+
+class Acceptance(Enum):
+    """
+    Whether a request made an invocation, or found the one that is there.
+
+    ```proto
+    enum restate.ingress.v1.Acceptance
+    ```
+
+    Attributes:
+        UNSPECIFIED:
+            ```proto
+            ACCEPTANCE_UNSPECIFIED = 0
+            ```
+        ACCEPTED:
+            ```proto
+            ACCEPTANCE_ACCEPTED = 1
+            ```
+        PREVIOUSLY_ACCEPTED:
+            ```proto
+            ACCEPTANCE_PREVIOUSLY_ACCEPTED = 2
+            ```
+    """
+
+    UNSPECIFIED = 0
+    ACCEPTED = 1
+    PREVIOUSLY_ACCEPTED = 2
+
 
 _DESC = file_desc(
-    b'\n restate/ingress/v1/ingress.proto\x12\x12restate.ingress.v1"4\n\rAttachRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId"*\n\x0eAttachResponse\x12\x18\n\x07payload\x18\x01 \x01(\x0cR\x07payload"7\n\x10GetOutputRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId"-\n\x11GetOutputResponse\x12\x18\n\x07payload\x18\x01 \x01(\x0cR\x07payload"w\n\x17ResolveAwakeableRequest\x12!\n\x0cawakeable_id\x18\x01 \x01(\tR\x0bawakeableId\x12\x1a\n\x07payload\x18\x02 \x01(\x0cH\x00R\x07payload\x12\x14\n\x04json\x18\x03 \x01(\tH\x00R\x04jsonB\x07\n\x05value"\x1a\n\x18ResolveAwakeableResponse"w\n\x16RejectAwakeableRequest\x12!\n\x0cawakeable_id\x18\x01 \x01(\tR\x0bawakeableId\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x17\n\x04code\x18\x03 \x01(\rH\x00R\x04code\x88\x01\x01B\x07\n\x05_code"\x19\n\x17RejectAwakeableResponse"4\n\rCancelRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId"\x10\n\x0eCancelResponse"\xa1\x01\n\x11SendSignalRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n\x07payload\x18\x03 \x01(\x0cH\x00R\x07payload\x12\x14\n\x04json\x18\x04 \x01(\tH\x00R\x04json\x12\x18\n\x06reject\x18\x05 \x01(\tH\x00R\x06rejectB\x07\n\x05value"\x14\n\x12SendSignalResponse2\xbd\x04\n\x07Ingress\x12O\n\x06Attach\x12!.restate.ingress.v1.AttachRequest\x1a".restate.ingress.v1.AttachResponse\x12X\n\tGetOutput\x12$.restate.ingress.v1.GetOutputRequest\x1a%.restate.ingress.v1.GetOutputResponse\x12m\n\x10ResolveAwakeable\x12+.restate.ingress.v1.ResolveAwakeableRequest\x1a,.restate.ingress.v1.ResolveAwakeableResponse\x12j\n\x0fRejectAwakeable\x12*.restate.ingress.v1.RejectAwakeableRequest\x1a+.restate.ingress.v1.RejectAwakeableResponse\x12O\n\x06Cancel\x12!.restate.ingress.v1.CancelRequest\x1a".restate.ingress.v1.CancelResponse\x12[\n\nSendSignal\x12%.restate.ingress.v1.SendSignalRequest\x1a&.restate.ingress.v1.SendSignalResponseBJ\n\x17restate.grpc.ingress.v1P\x01Z-restate.grpc/gen/restate/ingress/v1;ingressv1b\x06proto3',
-    [],
+    b'\n restate/ingress/v1/ingress.proto\x12\x12restate.ingress.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto"w\n\x06Target\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x02 \x01(\tR\x07handler\x12\x10\n\x03key\x18\x03 \x01(\tR\x03key\x12\'\n\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey"\xc4\x02\n\x0bCallRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x02 \x01(\tR\x07handler\x12\x1a\n\x07payload\x18\x03 \x01(\x0cH\x00R\x07payload\x12\x14\n\x04json\x18\x04 \x01(\tH\x00R\x04json\x12,\n\x0fidempotency_key\x18\x05 \x01(\tH\x01R\x0eidempotencyKey\x88\x01\x01\x12F\n\x07headers\x18\x06 \x03(\x0b2,.restate.ingress.v1.CallRequest.HeadersEntryR\x07headers\x1a:\n\x0cHeadersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n\x07requestB\x12\n\x10_idempotency_key"\xb1\x01\n\x0cCallResponse\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId\x12>\n\nacceptance\x18\x02 \x01(\x0e2\x1e.restate.ingress.v1.AcceptanceR\nacceptance\x12\x1a\n\x07payload\x18\x03 \x01(\x0cH\x00R\x07payload\x12\x14\n\x04json\x18\x04 \x01(\tH\x00R\x04jsonB\n\n\x08response"\xf5\x02\n\x0bSendRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x02 \x01(\tR\x07handler\x12\x1a\n\x07payload\x18\x03 \x01(\x0cH\x00R\x07payload\x12\x14\n\x04json\x18\x04 \x01(\tH\x00R\x04json\x12,\n\x0fidempotency_key\x18\x05 \x01(\tH\x01R\x0eidempotencyKey\x88\x01\x01\x12F\n\x07headers\x18\x06 \x03(\x0b2,.restate.ingress.v1.SendRequest.HeadersEntryR\x07headers\x12/\n\x05delay\x18\x07 \x01(\x0b2\x19.google.protobuf.DurationR\x05delay\x1a:\n\x0cHeadersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n\x07requestB\x12\n\x10_idempotency_key"s\n\x0cSendResponse\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId\x12>\n\nacceptance\x18\x02 \x01(\x0e2\x1e.restate.ingress.v1.AcceptanceR\nacceptance"|\n\rAttachRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId\x122\n\x06target\x18\x02 \x01(\x0b2\x1a.restate.ingress.v1.TargetR\x06target\x12\x12\n\x04json\x18\x03 \x01(\x08R\x04json"c\n\x0eAttachResponse\x12\x18\n\x07payload\x18\x01 \x01(\x0cR\x07payload\x12\x12\n\x04json\x18\x02 \x01(\tR\x04json\x12#\n\rinvocation_id\x18\x03 \x01(\tR\x0cinvocationId"\x7f\n\x10GetOutputRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId\x122\n\x06target\x18\x02 \x01(\x0b2\x1a.restate.ingress.v1.TargetR\x06target\x12\x12\n\x04json\x18\x03 \x01(\x08R\x04json"f\n\x11GetOutputResponse\x12\x18\n\x07payload\x18\x01 \x01(\x0cR\x07payload\x12\x12\n\x04json\x18\x02 \x01(\tR\x04json\x12#\n\rinvocation_id\x18\x03 \x01(\tR\x0cinvocationId"h\n\rLookupRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId\x122\n\x06target\x18\x02 \x01(\x0b2\x1a.restate.ingress.v1.TargetR\x06target"\x99\x01\n\x0eLookupResponse\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId\x12\x18\n\x07service\x18\x02 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x03 \x01(\tR\x07handler\x12\x10\n\x03key\x18\x04 \x01(\tR\x03key\x12\x1c\n\tcompleted\x18\x05 \x01(\x08R\tcompleted"w\n\x17ResolveAwakeableRequest\x12!\n\x0cawakeable_id\x18\x01 \x01(\tR\x0bawakeableId\x12\x1a\n\x07payload\x18\x02 \x01(\x0cH\x00R\x07payload\x12\x14\n\x04json\x18\x03 \x01(\tH\x00R\x04jsonB\x07\n\x05value"\x1a\n\x18ResolveAwakeableResponse"w\n\x16RejectAwakeableRequest\x12!\n\x0cawakeable_id\x18\x01 \x01(\tR\x0bawakeableId\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x17\n\x04code\x18\x03 \x01(\rH\x00R\x04code\x88\x01\x01B\x07\n\x05_code"\x19\n\x17RejectAwakeableResponse"h\n\rCancelRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId\x122\n\x06target\x18\x02 \x01(\x0b2\x1a.restate.ingress.v1.TargetR\x06target"\x10\n\x0eCancelResponse"\xd5\x01\n\x11SendSignalRequest\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n\x07payload\x18\x03 \x01(\x0cH\x00R\x07payload\x12\x14\n\x04json\x18\x04 \x01(\tH\x00R\x04json\x12\x18\n\x06reject\x18\x05 \x01(\tH\x00R\x06reject\x122\n\x06target\x18\x06 \x01(\x0b2\x1a.restate.ingress.v1.TargetR\x06targetB\x07\n\x05value"\x14\n\x12SendSignalResponse"D\n\x0eSessionRequest\x122\n\x04asks\x18\x01 \x03(\x0b2\x1e.restate.ingress.v1.SessionAskR\x04asks"\xfc\x05\n\nSessionAsk\x12\x0e\n\x02id\x18\x01 \x01(\x04R\x02id\x12"\n\ntimeout_ms\x18\x02 \x01(\x04H\x01R\ttimeoutMs\x88\x01\x01\x125\n\x04call\x18\x03 \x01(\x0b2\x1f.restate.ingress.v1.CallRequestH\x00R\x04call\x125\n\x04send\x18\x04 \x01(\x0b2\x1f.restate.ingress.v1.SendRequestH\x00R\x04send\x12;\n\x06attach\x18\x05 \x01(\x0b2!.restate.ingress.v1.AttachRequestH\x00R\x06attach\x12E\n\nget_output\x18\x06 \x01(\x0b2$.restate.ingress.v1.GetOutputRequestH\x00R\tgetOutput\x12;\n\x06lookup\x18\x07 \x01(\x0b2!.restate.ingress.v1.LookupRequestH\x00R\x06lookup\x12;\n\x06cancel\x18\x08 \x01(\x0b2!.restate.ingress.v1.CancelRequestH\x00R\x06cancel\x12H\n\x0bsend_signal\x18\t \x01(\x0b2%.restate.ingress.v1.SendSignalRequestH\x00R\nsendSignal\x12Z\n\x11resolve_awakeable\x18\n \x01(\x0b2+.restate.ingress.v1.ResolveAwakeableRequestH\x00R\x10resolveAwakeable\x12W\n\x10reject_awakeable\x18\x0b \x01(\x0b2*.restate.ingress.v1.RejectAwakeableRequestH\x00R\x0frejectAwakeable\x125\n\x04drop\x18\x0c \x01(\x0b2\x1f.restate.ingress.v1.SessionDropH\x00R\x04dropB\t\n\x07requestB\r\n\x0b_timeout_ms"\r\n\x0bSessionDrop"\xa5\x01\n\x0fSessionResponse\x129\n\x06opened\x18\x01 \x01(\x0b2!.restate.ingress.v1.SessionOpenedR\x06opened\x12;\n\x07answers\x18\x02 \x03(\x0b2!.restate.ingress.v1.SessionAnswerR\x07answers\x12\x1a\n\x08draining\x18\x03 \x01(\x08R\x08draining"U\n\rSessionOpened\x12\x18\n\x07credits\x18\x01 \x01(\rR\x07credits\x12*\n\x11max_message_bytes\x18\x02 \x01(\x04R\x0fmaxMessageBytes"\x9a\x06\n\rSessionAnswer\x12\x0e\n\x02id\x18\x01 \x01(\x04R\x02id\x12A\n\x08accepted\x18\x02 \x01(\x0b2#.restate.ingress.v1.SessionAcceptedH\x00R\x08accepted\x126\n\x04call\x18\x03 \x01(\x0b2 .restate.ingress.v1.CallResponseH\x00R\x04call\x126\n\x04send\x18\x04 \x01(\x0b2 .restate.ingress.v1.SendResponseH\x00R\x04send\x12<\n\x06attach\x18\x05 \x01(\x0b2".restate.ingress.v1.AttachResponseH\x00R\x06attach\x12F\n\nget_output\x18\x06 \x01(\x0b2%.restate.ingress.v1.GetOutputResponseH\x00R\tgetOutput\x12<\n\x06lookup\x18\x07 \x01(\x0b2".restate.ingress.v1.LookupResponseH\x00R\x06lookup\x12<\n\x06cancel\x18\x08 \x01(\x0b2".restate.ingress.v1.CancelResponseH\x00R\x06cancel\x12I\n\x0bsend_signal\x18\t \x01(\x0b2&.restate.ingress.v1.SendSignalResponseH\x00R\nsendSignal\x12[\n\x11resolve_awakeable\x18\n \x01(\x0b2,.restate.ingress.v1.ResolveAwakeableResponseH\x00R\x10resolveAwakeable\x12X\n\x10reject_awakeable\x18\x0b \x01(\x0b2+.restate.ingress.v1.RejectAwakeableResponseH\x00R\x0frejectAwakeable\x128\n\x05error\x18\x0c \x01(\x0b2 .restate.ingress.v1.SessionErrorH\x00R\x05errorB\x08\n\x06answer"v\n\x0fSessionAccepted\x12#\n\rinvocation_id\x18\x01 \x01(\tR\x0cinvocationId\x12>\n\nacceptance\x18\x02 \x01(\x0e2\x1e.restate.ingress.v1.AcceptanceR\nacceptance"\xb4\x01\n\x0cSessionError\x12\x12\n\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12.\n\x07details\x18\x03 \x03(\x0b2\x14.google.protobuf.AnyR\x07details\x12!\n\x0cfrom_handler\x18\x04 \x01(\x08R\x0bfromHandler\x12#\n\rinvocation_id\x18\x05 \x01(\tR\x0cinvocationId*e\n\nAcceptance\x12\x1a\n\x16ACCEPTANCE_UNSPECIFIED\x10\x00\x12\x17\n\x13ACCEPTANCE_ACCEPTED\x10\x01\x12"\n\x1eACCEPTANCE_PREVIOUSLY_ACCEPTED\x10\x022\xfc\x06\n\x07Ingress\x12I\n\x04Call\x12\x1f.restate.ingress.v1.CallRequest\x1a .restate.ingress.v1.CallResponse\x12I\n\x04Send\x12\x1f.restate.ingress.v1.SendRequest\x1a .restate.ingress.v1.SendResponse\x12O\n\x06Attach\x12!.restate.ingress.v1.AttachRequest\x1a".restate.ingress.v1.AttachResponse\x12X\n\tGetOutput\x12$.restate.ingress.v1.GetOutputRequest\x1a%.restate.ingress.v1.GetOutputResponse\x12O\n\x06Lookup\x12!.restate.ingress.v1.LookupRequest\x1a".restate.ingress.v1.LookupResponse\x12m\n\x10ResolveAwakeable\x12+.restate.ingress.v1.ResolveAwakeableRequest\x1a,.restate.ingress.v1.ResolveAwakeableResponse\x12j\n\x0fRejectAwakeable\x12*.restate.ingress.v1.RejectAwakeableRequest\x1a+.restate.ingress.v1.RejectAwakeableResponse\x12O\n\x06Cancel\x12!.restate.ingress.v1.CancelRequest\x1a".restate.ingress.v1.CancelResponse\x12[\n\nSendSignal\x12%.restate.ingress.v1.SendSignalRequest\x1a&.restate.ingress.v1.SendSignalResponse\x12V\n\x07Session\x12".restate.ingress.v1.SessionRequest\x1a#.restate.ingress.v1.SessionResponse(\x010\x01BJ\n\x17restate.grpc.ingress.v1P\x01Z-restate.grpc/gen/restate/ingress/v1;ingressv1b\x06proto3',
+    [
+        any_pb.desc(),
+        duration_pb.desc(),
+    ],
     {
+        "Target": Target,
+        "CallRequest": CallRequest,
+        "CallResponse": CallResponse,
+        "SendRequest": SendRequest,
+        "SendResponse": SendResponse,
         "AttachRequest": AttachRequest,
         "AttachResponse": AttachResponse,
         "GetOutputRequest": GetOutputRequest,
         "GetOutputResponse": GetOutputResponse,
+        "LookupRequest": LookupRequest,
+        "LookupResponse": LookupResponse,
         "ResolveAwakeableRequest": ResolveAwakeableRequest,
         "ResolveAwakeableResponse": ResolveAwakeableResponse,
         "RejectAwakeableRequest": RejectAwakeableRequest,
@@ -381,6 +1149,15 @@ _DESC = file_desc(
         "CancelResponse": CancelResponse,
         "SendSignalRequest": SendSignalRequest,
         "SendSignalResponse": SendSignalResponse,
+        "SessionRequest": SessionRequest,
+        "SessionAsk": SessionAsk,
+        "SessionDrop": SessionDrop,
+        "SessionResponse": SessionResponse,
+        "SessionOpened": SessionOpened,
+        "SessionAnswer": SessionAnswer,
+        "SessionAccepted": SessionAccepted,
+        "SessionError": SessionError,
+        "Acceptance": Acceptance,
     },
 )
 
