@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 RUN := $(UV) run --frozen --no-sync
 SOURCES := protos/src clients/python/src sdk_python/src codegen/src runtime/src
 
-.PHONY: help setup demo test sim conformance e2e check lint types contracts protos generate format bench clean
+.PHONY: help setup demo test sim conformance e2e check lint types contracts protos generate format bench clean interop-tools
 
 help: ## what there is to run
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,8 +23,11 @@ setup: .venv/.synced ## the environment, from the lock file
 demo: setup ## the main job, narrated: generate, call, kill -9, trace
 	$(RUN) python -m examples.demo
 
-test: setup ## everything that proves it, in a few minutes
+test: setup interop-tools ## everything that proves it, in a few minutes
 	$(RUN) pytest -n 2 --dist worksteal
+
+interop-tools: setup # the clients that the interop tests drive; see tests/interop/install.sh
+	@sh tests/interop/install.sh
 
 sim: setup ## random programs and faults, SEEDS=n of them from FIRST=n, or one: SEED=n
 	$(RUN) python -m tests.sim $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED))

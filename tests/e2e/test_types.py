@@ -14,7 +14,11 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     ("program", "protos"),
-    [("tests/e2e/app.py", "tests/protos"), ("benchmarks/app.py", "benchmarks/protos")],
+    [
+        ("tests/e2e/app.py", "tests/protos"),
+        ("tests/interop/app.py", "tests/interop/protos"),
+        ("benchmarks/app.py", "benchmarks/protos"),
+    ],
 )
 def test_a_program_is_well_typed_with_its_stubs(program: str, protos: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / program, tmp_path / "app.py")
