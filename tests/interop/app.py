@@ -17,7 +17,8 @@ class Probe(stubs.ProbeHandlers):
         return pb.PeekResponse(message=f"I see {request.name}")
 
     async def headers(self, ctx: stubs.ProbeContext, request: pb.HeadersRequest, /) -> pb.HeadersResponse:
-        found = {name: value.hex() if isinstance(value, bytes) else value for name, value in ctx.request.headers.items()}
+        given = ctx.request.headers.items()
+        found = {name: value.hex() if isinstance(value, bytes) else value for name, value in given}
         return pb.HeadersResponse(headers=found)
 
     async def refuse(self, ctx: stubs.ProbeContext, request: pb.RefuseRequest, /) -> pb.RefuseResponse:

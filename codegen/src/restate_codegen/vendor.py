@@ -7,8 +7,8 @@ from pathlib import Path
 
 from restate_protocol.bundled import include_dirs
 
-#: What users import; our own protocols are of no use to them.
-_FOLDERS = ("restate/v1", "buf/validate", "google/rpc", "google/type")
+#: What contracts import, and what callers in other languages make stubs of; the other protocols are of no use to them.
+_FOLDERS = ("restate/v1", "restate/ingress/v1", "buf/validate", "google/rpc", "google/type")
 
 
 def vendor(folder: Path) -> list[Path]:

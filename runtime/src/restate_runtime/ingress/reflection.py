@@ -157,7 +157,9 @@ def _built_in_set() -> bytes:
     """The files of the services that every runtime has."""
     alpha = FileDescriptorProto.from_binary(pb.DESCRIPTOR.serialized_pb)
     checks = FileDescriptorProto.from_binary(health_pb2.DESCRIPTOR.serialized_pb)
-    return FileDescriptorSet(file=[ingress_pb.desc().proto, checks, alpha, _as_v1(alpha)]).to_binary()
+    ingress = ingress_pb.desc()
+    imported = [file.proto for file in _imports(ingress, set())]
+    return FileDescriptorSet(file=[ingress.proto, *imported, checks, alpha, _as_v1(alpha)]).to_binary()
 
 
 def _as_v1(alpha: FileDescriptorProto) -> FileDescriptorProto:
