@@ -309,7 +309,7 @@ async def test_attaching_before_and_after_the_end_gives_the_result() -> None:
         endpoint = await one.endpoint()
         sent = await one.submit(wait=False)
         early = await one.engine.attach(sent.invocation_id)
-        assert await one.engine.output(sent.invocation_id) is None
+        assert (await one.engine.known(sent.invocation_id)).result is None
         endpoint.end(await endpoint.started(), j.Value(b"r"))
         assert early.result is not None
         assert await early.result == j.Value(b"r")
@@ -317,7 +317,7 @@ async def test_attaching_before_and_after_the_end_gives_the_result() -> None:
         late = await one.engine.attach(sent.invocation_id)
         assert late.result is not None
         assert await late.result == j.Value(b"r")
-        assert await one.engine.output(sent.invocation_id) == j.Value(b"r")
+        assert (await one.engine.known(sent.invocation_id)).result == j.Value(b"r")
         with pytest.raises(TerminalError, match="never was"):
             await one.engine.attach(b"?" * 16)
 

@@ -213,7 +213,7 @@ async def test_a_completed_invocation_restarts_from_its_journal_with_its_seed(st
             endpoint.end(again)
             await _cold(one, new_id)
         assert await _refused(one.engine.restart(accepted.invocation_id, 3)) is StatusCode.INVALID_ARGUMENT
-        assert await one.engine.output(new_id) == j.Value(b"out")
+        assert (await one.engine.known(new_id)).result == j.Value(b"out")
 
 
 async def test_what_is_purged_is_gone_and_its_idempotency_key_is_free(store: Store) -> None:
@@ -226,7 +226,7 @@ async def test_what_is_purged_is_gone_and_its_idempotency_key_is_free(store: Sto
         await one.engine.purge_journal(accepted.invocation_id)
         assert await store.journal(accepted.invocation_id) == []
         assert not (await one.submit(wait=False, idempotency_key="once")).new
-        assert await one.engine.output(accepted.invocation_id) == j.Value(b"out")
+        assert (await one.engine.known(accepted.invocation_id)).result == j.Value(b"out")
         assert await _refused(one.engine.restart(accepted.invocation_id)) is StatusCode.FAILED_PRECONDITION
         await one.engine.purge(accepted.invocation_id)
         assert await store.invocation(accepted.invocation_id) is None

@@ -21,7 +21,7 @@ from restate_protocol.errors import TerminalError
 from restate_protocol.journal import Result, Value
 from restate_protocol.status import StatusCode
 from restate_runtime.deployments.schema import Schema
-from restate_runtime.engine.api import Accepted, Submission
+from restate_runtime.engine.api import Accepted, Known, Submission
 from restate_runtime.ingress.admission import Admission, Limits
 from restate_runtime.ingress.grpc import GrpcIngress
 from restate_runtime.ingress.waiting import Waiting
@@ -201,12 +201,12 @@ class FakeEngine:
         return accepted
 
     async def attach(self, invocation_id: bytes) -> Accepted:
-        return self._accept(invocation_id, True, await self.output(invocation_id))
+        return self._accept(invocation_id, True, (await self.known(invocation_id)).result)
 
-    async def output(self, invocation_id: bytes) -> Result | None:
+    async def known(self, invocation_id: bytes) -> Known:
         if invocation_id not in self.outputs:
             raise TerminalError("no such invocation", code=StatusCode.NOT_FOUND)
-        return self.outputs[invocation_id]
+        return Known("shop.v1.Cart", "AddTicket", "ada", "dep_x", self.outputs[invocation_id])
 
     async def awakeable_type(self, awakeable_id: str) -> tuple[str, str] | None:
         return self.awakeable_types.get(awakeable_id)

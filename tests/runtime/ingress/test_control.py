@@ -50,7 +50,8 @@ async def test_output_is_there_or_not(client: Client, engine: Any) -> None:
     assert reply.code is grpc.StatusCode.FAILED_PRECONDITION
     assert reply.trailing["restate-error-source"] == "ingress"
     engine.outputs[KNOWN] = Void()
-    assert (await client.call(INGRESS + "GetOutput", request)).payload == b""
+    payload = (await client.call(INGRESS + "GetOutput", request)).payload
+    assert pb.GetOutputResponse.from_binary(payload or b"?").payload == b""
 
 
 async def test_an_awakeable_is_resolved_with_bytes_or_json(client: Client, engine: Any) -> None:
@@ -141,10 +142,10 @@ async def test_who_is_over_or_unknown_cannot_be_steered(
 
 
 BAD_CONTROL: dict[str, tuple[str, Any, str]] = {
-    "no id": ("Attach", pb.AttachRequest(), "invocation_id: '' is not an invocation id"),
+    "no id": ("Attach", pb.AttachRequest(), "invocation_id: give invocation_id or target"),
     "wrong id": ("GetOutput", pb.GetOutputRequest(invocation_id=AWAKEABLE), "does not begin with inv_"),
-    "nobody to cancel": ("Cancel", pb.CancelRequest(), "invocation_id: '' is not an invocation id"),
-    "nobody to signal": ("SendSignal", pb.SendSignalRequest(name="go"), "invocation_id: '' is not an invocation id"),
+    "nobody to cancel": ("Cancel", pb.CancelRequest(), "invocation_id: give invocation_id or target"),
+    "nobody to signal": ("SendSignal", pb.SendSignalRequest(name="go"), "invocation_id: give invocation_id or target"),
     "signal without JSON": (
         "SendSignal",
         pb.SendSignalRequest.from_json(json.dumps({"invocationId": invocation_id_text(KNOWN), "json": "{"})),

@@ -278,7 +278,10 @@ async def test_curl_can_attach_and_ask_for_the_output(client: httpx.AsyncClient,
     engine.outputs[KNOWN] = Value(b"hi")
     for method in ("Attach", "GetOutput"):
         reply = await client.post(INGRESS + method, json={"invocationId": invocation_id_text(KNOWN)})
-        assert (reply.status_code, reply.json()) == (200, {"payload": base64.b64encode(b"hi").decode()})
+        assert (reply.status_code, reply.json()) == (
+            200,
+            {"payload": base64.b64encode(b"hi").decode(), "invocationId": invocation_id_text(KNOWN)},
+        )
 
 
 async def test_curl_can_complete_awakeables(client: httpx.AsyncClient, engine: Any) -> None:

@@ -211,6 +211,12 @@ class Schema:
             return None
         return _read_key(handler, handler.key, self.decode(handler.request, data), _local(self, handler))
 
+    def response_of(self, service: str, handler: str) -> str | None:
+        """Full name of a handler's response message; None where the set does not define the handler."""
+        desc = self.registry.service(service)
+        methods = () if desc is None else desc.methods
+        return next((one.output.type_name for one in methods if one.name == handler), None)
+
     # Rules
 
     def check_rules(self, full_name: str) -> None:

@@ -50,6 +50,22 @@ class Accepted:
         self.release()
 
 
+@immutable
+class Known:
+    """What is durable of an invocation.
+
+    Args:
+        deployment_id: what it is pinned to; None before its first attempt.
+        result: None until it is completed.
+    """
+
+    service: str
+    handler: str
+    key: str | None
+    deployment_id: str | None
+    result: Result | None
+
+
 class EngineApi(Protocol):
     """Every method raises TerminalError where the request cannot be met, UNAVAILABLE once the store failed."""
 
@@ -64,8 +80,8 @@ class EngineApi(Protocol):
     async def attach(self, invocation_id: bytes) -> Accepted:
         """Waits for the result of an invocation. Raises TerminalError NOT_FOUND."""
 
-    async def output(self, invocation_id: bytes) -> Result | None:
-        """The result if it is there. Raises TerminalError NOT_FOUND."""
+    async def known(self, invocation_id: bytes) -> Known:
+        """What there is of an invocation, its result if it is there. Raises TerminalError NOT_FOUND."""
 
     async def complete_awakeable(self, awakeable_id: str, result: Result) -> None:
         """Completes an awakeable; durable on return.

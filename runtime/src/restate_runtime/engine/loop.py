@@ -33,7 +33,7 @@ from ..core.turn import Turn
 from ..core.world import Key, Phase, World
 from ..deployments.dispatch import Dispatcher
 from ..store.base import Store, StoreError
-from .api import Accepted, Submission
+from .api import Accepted, Known, Submission
 from .commit_times import CommitTimes
 from .effects import Effects
 from .loading import Loader
@@ -286,12 +286,13 @@ class Engine(Verbs):
         self.post(Attach(invocation_id, token))
         return await self._first_answer(token, accepted)
 
-    async def output(self, invocation_id: bytes) -> j.Result | None:
+    async def known(self, invocation_id: bytes) -> Known:
         record = await self._store.invocation(invocation_id)
         if record is None:
             message = f"{ids.invocation_id_text(invocation_id)} is unknown: it never was, or its retention is over"
             raise TerminalError(message, code=StatusCode.NOT_FOUND)
-        return decode_result(record.result) if record.status is Status.COMPLETED else None
+        result = decode_result(record.result) if record.status is Status.COMPLETED else None
+        return Known(record.service, record.handler, record.key, record.deployment_id, result)
 
     async def complete_awakeable(self, awakeable_id: str, result: j.Result) -> None:
         invocation_id, number = _parse_awakeable_id(awakeable_id)

@@ -150,6 +150,17 @@ class Admission:
             known = self._doors[path] = self._open(path)
         return known
 
+    def route(self, service: str, name: str) -> Route:
+        """Where new invocations of a handler go, private ones too.
+
+        Raises:
+            Refused: UNIMPLEMENTED, nobody serves it.
+        """
+        route = self._routes.route(service, name)
+        if route is None:
+            raise Refused(StatusCode.UNIMPLEMENTED, self._unknown(service, name))
+        return route
+
     def order(self, door: Door, payload: bytes, metadata: Iterable[tuple[str, str | bytes]]) -> Order:
         """The order for a request in binary.
 
@@ -229,9 +240,7 @@ class Admission:
 
     def _open(self, path: str) -> Door:
         service, _, name = path[1:].partition("/")
-        route = self._routes.route(service, name)
-        if route is None:
-            raise Refused(StatusCode.UNIMPLEMENTED, self._unknown(service, name))
+        route = self.route(service, name)
         handler = route.handler
         if handler.private:
             message = f"{service}/{name} is private: other handlers may call it, the ingress may not"

@@ -22,6 +22,7 @@ from ..engine.api import Accepted, EngineApi
 from .admission import ACCEPTED, INVOCATION_ID, PREVIOUSLY_ACCEPTED, STATUS, Admission, Door
 from .answers import Answers
 from .control import Control, ControlMethod
+from .control_calls import Metadata
 from .errors import INGRESS, SOURCE, Answer, Failed, ListenError, Refused, answer_of
 from .health import Health
 from .ports import address_text, check_free
@@ -108,7 +109,7 @@ class Calls(grpc.GenericRpcHandler):
         self._answers = answers
         self._control = {
             path: _unary(_control_behaviour(method, answers))
-            for path, method in Control(engine, waiting, admission.routes).methods().items()
+            for path, method in Control(engine, waiting, admission).methods().items()
         }
         self._methods: dict[str, MethodHandler] = dict(self._control)
         admission.routes.on_change(self._forget)
@@ -175,11 +176,28 @@ def _refusal(error: Refused, answers: Answers) -> MethodHandler:
     return grpc.stream_stream_rpc_method_handler(anything)
 
 
+class _Caller:
+    """Who calls the control."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def metadata(self) -> Metadata:
+        return self._context.invocation_metadata() or ()
+
+    async def accepted(self, accepted: Accepted) -> None:
+        await _tell_accepted(self._context, accepted)
+
+
 def _control_behaviour(method: ControlMethod, answers: Answers) -> Callable[[bytes, Context], Awaitable[bytes]]:
     async def call(request: bytes, context: Context) -> bytes:
         try:
+            _check_deadline(context)
             message = _decoded(method, request)
-            data = (await method.call(message)).to_binary()
+            data = (await method.call(message, _Caller(context))).to_binary()
             answers.ok += 1
             return data
         except Exception as error:

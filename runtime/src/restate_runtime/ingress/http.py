@@ -87,6 +87,10 @@ class _Caller:
         self.encoding = b"identity"
         self.timeout: float | None = None
 
+    async def accepted(self, accepted: Accepted) -> None:
+        """The answer has the invocation's id, whatever it is."""
+        self.headers = _accepted_headers(accepted)
+
 
 class HttpApp:
     """The ASGI app, for any server."""
@@ -96,7 +100,7 @@ class HttpApp:
         self._admission = admission
         self._engine = engine
         self._waiting = waiting
-        self._control = Control(engine, waiting, admission.routes).methods()
+        self._control = Control(engine, waiting, admission).methods()
         self._draining = False
 
     def drain(self) -> None:
@@ -296,10 +300,10 @@ async def _control(method: ControlMethod, body: bytes, caller: _Caller) -> Reply
         request = _from_json(method.request, body) if caller.json else method.request.from_binary(body)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise Refused(StatusCode.INVALID_ARGUMENT, f"the request is not a valid {name}: {error}") from None
-    response = await method.call(request)
+    response = await method.call(request, caller)
     if caller.json:
-        return _reply(response.to_json().encode(), JSON_TYPE, [])
-    return _reply(response.to_binary(), PROTO_TYPE, [])
+        return _reply(response.to_json().encode(), JSON_TYPE, caller.headers)
+    return _reply(response.to_binary(), PROTO_TYPE, caller.headers)
 
 
 def _from_json(request: type[M], body: bytes) -> M:

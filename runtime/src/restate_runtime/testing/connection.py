@@ -18,6 +18,7 @@ from restate_protocol.errors import RestateError, TerminalError
 from restate_protocol.ids import invocation_id_text
 from restate_protocol.status import StatusCode
 
+from ..engine.api import Accepted
 from ..ingress.admission import ACCEPTED, INVOCATION_ID, PREVIOUSLY_ACCEPTED, STATUS
 from ..ingress.control import Control
 from ..ingress.errors import SOURCE, Answer, Failed, Refused, answer_of
@@ -105,15 +106,24 @@ class _Call:
     async def perform(self) -> bytes:
         """Does what the gRPC ingress does with a call."""
         node, outgoing = self.node, self._outgoing
-        control = Control(node.engine, node.waiting, node.admission.routes).methods().get(outgoing.path)
+        control = Control(node.engine, node.waiting, node.admission).methods().get(outgoing.path)
         if control is not None:
-            return (await control.call(control.request.from_binary(outgoing.data))).to_binary()
+            return (await control.call(control.request.from_binary(outgoing.data), self)).to_binary()
         door = node.admission.door(outgoing.path)
         wanted = node.admission.order(door, outgoing.data, outgoing.metadata)
         accepted = await node.engine.submit(wanted.submission, wait=wanted.wait)
+        await self.accepted(accepted)
+        return await node.waiting.payload(accepted)
+
+    @property
+    def metadata(self) -> client_wire.Metadata:
+        """What came with the call."""
+        return self._outgoing.metadata
+
+    async def accepted(self, accepted: Accepted) -> None:
+        """The invocation is durable."""
         status = ACCEPTED if accepted.new else PREVIOUSLY_ACCEPTED
         self.initial = ((INVOCATION_ID, invocation_id_text(accepted.invocation_id)), (STATUS, status))
-        return await node.waiting.payload(accepted)
 
 
 def _failed(outgoing: client_wire.Outgoing, initial: client_wire.Metadata, answer: Answer, *, gone: bool) -> FailedCall:
