@@ -42,7 +42,7 @@ class Tools:
 
     def run(self, *command: str, cwd: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """One command with the tools on its path."""
-        path = f"{self.folder / 'bin'}:{SCRIPTS}:{os.environ['PATH']}"
+        path = f"{SCRIPTS}:{self.folder / 'bin'}:{os.environ['PATH']}"
         done = subprocess.run(
             command,
             cwd=cwd,

@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 from protobuf import DescFile
 from protobuf.wkt import FileDescriptorProto, FileDescriptorSet
+from restate_protocol.gen.google.rpc import error_details_pb, status_pb
 from restate_protocol.gen.restate.ingress.v1 import ingress_pb
 
 from ..deployments.schema import Schema
@@ -157,9 +158,10 @@ def _built_in_set() -> bytes:
     """The files of the services that every runtime has."""
     alpha = FileDescriptorProto.from_binary(pb.DESCRIPTOR.serialized_pb)
     checks = FileDescriptorProto.from_binary(health_pb2.DESCRIPTOR.serialized_pb)
-    ingress = ingress_pb.desc()
-    imported = [file.proto for file in _imports(ingress, set())]
-    return FileDescriptorSet(file=[ingress.proto, *imported, checks, alpha, _as_v1(alpha)]).to_binary()
+    # With the messages of error details, so that tools which ask for them can show them.
+    known = [ingress_pb.desc(), status_pb.desc(), error_details_pb.desc()]
+    ours = {file.name: file.proto for one in known for file in (one, *_imports(one, set()))}
+    return FileDescriptorSet(file=[*ours.values(), checks, alpha, _as_v1(alpha)]).to_binary()
 
 
 def _as_v1(alpha: FileDescriptorProto) -> FileDescriptorProto:
