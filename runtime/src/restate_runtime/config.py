@@ -140,6 +140,58 @@ class Settings:
     max_key_bytes: int = _setting(
         4_096, "bytes", "The longest key of an object or workflow, and the longest idempotency key.", _whole(1, 65_536)
     )
+    max_metadata_bytes: int = _setting(
+        16_384,
+        "bytes",
+        "The most that the headers of a request may have: names and values, and 32 bytes for each.",
+        _whole(1_024, 1_048_576),
+    )
+    max_waiting_callers: int = _setting(
+        10_000,
+        "callers",
+        "How many requests may wait for their answers on all ingress ports together. One more is refused.",
+        _whole(1, 10_000_000),
+    )
+    max_queued_invocations: int = _setting(
+        100_000,
+        "invocations",
+        "How many invocations of one service may wait to run: for their keys, and for an endpoint of the newest "
+        "deployment of the service. One more from outside is refused, unless it is due later.",
+        _whole(1, 100_000_000),
+    )
+    max_bytes_in_flight: int = _setting(
+        268_435_456,
+        "bytes",
+        "How much the journals in memory may take: of invocations that run, back off, or have a caller who waits. "
+        "A request from outside that would pass it is refused.",
+        _whole(1_024, 1_099_511_627_776),
+    )
+    ready_in_memory: int = _setting(
+        1_000,
+        "attempts",
+        "Of the attempts that wait for an endpoint, how many of each deployment are held ready to be sent. "
+        "The others stay in the store, and all of them while no endpoint is there.",
+        _whole(1, 1_000_000),
+    )
+    ready_bytes_in_memory: int = _setting(
+        16_777_216,
+        "bytes",
+        "And about how much their journals and states may take.",
+        _whole(1_024, 1_099_511_627_776),
+    )
+    grpc_keepalive_ms: int = _setting(
+        60_000, "ms", "The gRPC ingress pings a connection on which nothing came for so long.", _MS
+    )
+    grpc_keepalive_timeout_ms: int = _setting(
+        20_000, "ms", "It closes a connection on which its ping is not answered within this time.", _MS
+    )
+    grpc_min_ping_interval_ms: int = _setting(
+        10_000,
+        "ms",
+        "gRPC clients may ping this often, with and without calls. Those that ping more often are sent away with "
+        "GOAWAY (too_many_pings).",
+        _whole(0, 86_400_000),
+    )
     journal_headers: tuple[str, ...] = _setting(
         (),
         "",

@@ -23,15 +23,17 @@ from .admin.service import Admin
 from .config import Settings
 from .core.decision import Report
 from .deployments.acceptor import SessionAcceptor
+from .deployments.backlog import Window
 from .deployments.bounds import Bounds
 from .deployments.dialer import CHANNEL_OPTIONS
 from .deployments.dispatch import Dispatcher
 from .deployments.manager import Deployments
 from .deployments.registry import Registry
 from .engine.loop import Engine
+from .engine.overload import LoadLimits
 from .engine.sweeps import SweepTimes
 from .ingress.admission import Admission, Limits
-from .ingress.grpc import GrpcIngress
+from .ingress.grpc import GrpcIngress, Keepalive
 from .ingress.http import HttpIngress
 from .ingress.http_server import HttpServer
 from .ingress.ports import address_text, check_free
@@ -86,6 +88,16 @@ def retention_bounds(settings: Settings) -> Bounds:
     )
 
 
+def load_limits(settings: Settings) -> LoadLimits:
+    """How much work from outside is taken on."""
+    return LoadLimits(settings.max_waiting_callers, settings.max_queued_invocations, settings.max_bytes_in_flight)
+
+
+def keepalive(settings: Settings) -> Keepalive:
+    """How connections of the gRPC ingress are kept."""
+    return Keepalive(settings.grpc_keepalive_ms, settings.grpc_keepalive_timeout_ms, settings.grpc_min_ping_interval_ms)
+
+
 class Server:
     """One runtime.
 
@@ -101,7 +113,8 @@ class Server:
         self.settings = settings
         self.store = store or SqliteStore(settings.db)
         self.registry = Registry(handler_defaults(settings), retention_bounds(settings))
-        self.dispatcher = Dispatcher(settings.session_credits)
+        window = Window(settings.ready_in_memory, settings.ready_bytes_in_memory)
+        self.dispatcher = Dispatcher(settings.session_credits, window)
         self.engine = Engine(
             self.store,
             self.dispatcher,
@@ -110,6 +123,7 @@ class Server:
             self._report,
             settings.timers_in_memory,
             SweepTimes(settings.retention_sweep_ms / 1000, settings.abort_sweep_ms / 1000),
+            load_limits(settings),
         )
         self.deployments = Deployments(
             self.store,
@@ -121,9 +135,11 @@ class Server:
         )
         self.traces = Traces(self.store, settings, clock)
         self._waiting = Waiting()
-        limits = Limits(settings.max_message_bytes, settings.max_key_bytes, settings.journal_headers)
+        limits = Limits(
+            settings.max_message_bytes, settings.max_key_bytes, settings.journal_headers, settings.max_metadata_bytes
+        )
         admission = Admission(self.registry, limits)
-        self._grpc = GrpcIngress(admission, self.engine, self._waiting)
+        self._grpc = GrpcIngress(admission, self.engine, self._waiting, keepalive(settings))
         self._http = HttpIngress(admission, self.engine, self._waiting)
         self._admin: grpc.aio.Server | None = None
         answers = {"grpc": self._grpc.answers, "http": self._http.answers}

@@ -19,11 +19,13 @@ from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_runtime.core.decision import Report
+from restate_runtime.deployments.backlog import DEFAULT_WINDOW, Window
 from restate_runtime.deployments.dispatch import Dispatcher
 from restate_runtime.deployments.manager import Deployments
 from restate_runtime.deployments.registry import Registry
 from restate_runtime.engine.api import Accepted, Submission
 from restate_runtime.engine.loop import Engine
+from restate_runtime.engine.overload import DEFAULT_LOAD_LIMITS, LoadLimits
 from restate_runtime.engine.sweeps import DEFAULT_SWEEP_TIMES, SweepTimes
 from restate_runtime.store.base import Store
 
@@ -169,15 +171,19 @@ async def rig(
     timers_in_memory: int = 100,
     delivery_timeout_s: float = 60.0,
     sweep_times: SweepTimes = DEFAULT_SWEEP_TIMES,
+    load_limits: LoadLimits = DEFAULT_LOAD_LIMITS,
+    window: Window = DEFAULT_WINDOW,
 ) -> AsyncIterator[Rig]:
     """A runtime on this store, stopped without a word at the end (what is not committed is gone)."""
     clock = clock or Clock()
     await store.open()
     registry = Registry()
     await registry.load(store)
-    dispatcher = Dispatcher()
+    dispatcher = Dispatcher(window=window)
     reports: list[Report] = []
-    engine = Engine(store, dispatcher, registry.resolve, clock, reports.append, timers_in_memory, sweep_times)
+    engine = Engine(
+        store, dispatcher, registry.resolve, clock, reports.append, timers_in_memory, sweep_times, load_limits
+    )
     deployments = Deployments(store, registry, dispatcher, clock, 1 << 20, delivery_timeout_s)
     await engine.start()
     made = Rig(engine, deployments, dispatcher, registry, store, clock, reports)

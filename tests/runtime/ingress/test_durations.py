@@ -37,7 +37,6 @@ def test_a_delay_is_milliseconds(text: str, expected: int) -> None:
         " ",
         "10",
         "s",
-        "-1s",
         "1 fortnight",
         "10s!",
         "1s 2",
@@ -53,6 +52,12 @@ def test_a_delay_is_milliseconds(text: str, expected: int) -> None:
 )
 def test_what_is_no_delay_says_how_to_write_one(text: str) -> None:
     with pytest.raises(ValueError, match="is no delay; write 10s"):
+        parse_delay(text)
+
+
+@pytest.mark.parametrize("text", ["-1s", " -PT1M"])
+def test_a_delay_is_never_in_the_past(text: str) -> None:
+    with pytest.raises(ValueError, match="lies in the past"):
         parse_delay(text)
 
 

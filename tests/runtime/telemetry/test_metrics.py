@@ -20,6 +20,7 @@ from restate_runtime.core.decision import CreateInvocation, Report
 from restate_runtime.core.records import Invocation, Status
 from restate_runtime.core.world import Hot, Phase, World
 from restate_runtime.engine.commit_times import CommitTimes
+from restate_runtime.engine.overload import Load, LoadLimits
 from restate_runtime.ingress.answers import Answers
 from restate_runtime.ingress.errors import HANDLER, INGRESS, Answer
 from restate_runtime.server import Server
@@ -51,9 +52,18 @@ class Rig:
         self.times = CommitTimes()
         self.grpc = Answers()
         self.live: dict[bytes, str] = {}
-        engine: Any = SimpleNamespace(world=self.world, commit_times=self.times, live_status=self.live.get)
+        engine: Any = SimpleNamespace(
+            world=self.world,
+            commit_times=self.times,
+            live_status=self.live.get,
+            load=lambda: Load(waiting_callers=1, queued_invocations=2, bytes_in_flight=3),
+            doorkeeper=SimpleNamespace(limits=LoadLimits(10, 20, 30)),
+        )
         sessions = [SimpleNamespace(deployment_id="dep_1")] * 2
-        dispatcher: Any = SimpleNamespace(waiting=lambda: {"dep_2": 3}, all_sessions=lambda: sessions)
+        self.parked: list[bytes] = []
+        dispatcher: Any = SimpleNamespace(
+            waiting=lambda: {"dep_2": 3}, all_sessions=lambda: sessions, parked=lambda: iter(self.parked)
+        )
         self.metrics = Metrics(self.store, engine, dispatcher, {"grpc": self.grpc})
 
     def put(self, number: int, **changes: Any) -> Hot:
@@ -97,8 +107,10 @@ async def test_invocations_are_shown_by_status(rig: Rig) -> None:
     for number, live in enumerate(["running", "running", "backing-off"], start=10):
         rig.put(number)
         rig.live[id_of(number)] = live
+    rig.parked = [id_of(20)]
+    rig.live[id_of(20)] = "ready"
     found = await rig.samples()
-    expected = {"scheduled": 0, "queued": 0, "ready": 0, "running": 2, "backing-off": 1, "suspended": 1, "paused": 2}
+    expected = {"scheduled": 0, "queued": 0, "ready": 1, "running": 2, "backing-off": 1, "suspended": 1, "paused": 2}
     assert {status: found[of("restate_invocations", status=status)] for status in expected} == expected
 
 
@@ -174,6 +186,13 @@ async def test_requests_are_counted_by_code_and_refusals_by_reason(rig: Rig) -> 
     assert found[of("restate_ingress_refusals_total", protocol="grpc", reason="invalid_request")] == 1
 
 
+async def test_how_much_work_there_is_stands_beside_how_much_is_taken(rig: Rig) -> None:
+    found = await rig.samples()
+    for of_what, now, most in (("waiting_callers", 1, 10), ("queued_invocations", 2, 20), ("bytes_in_flight", 3, 30)):
+        assert found[of("restate_load", of=of_what)] == now
+        assert found[of("restate_load_limit", of=of_what)] == most
+
+
 async def test_open_metrics_are_given_to_who_asks_for_them(rig: Rig) -> None:
     content_type, page = await rig.metrics.page("application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
@@ -191,7 +210,7 @@ async def test_a_runtime_serves_its_metrics(tmp_path: Path) -> None:
     finally:
         await server.stop()
     found = samples_of(page)
-    assert found[of("restate_ingress_refusals_total", protocol="http", reason="unknown_handler")] == 1
+    assert found[of("restate_ingress_refusals_total", protocol="http", reason="unknown_service")] == 1
     assert found[of("restate_ingress_requests_total", protocol="http", code="UNIMPLEMENTED")] == 1
 
 

@@ -26,6 +26,12 @@ def activate(turn: Turn, hot: Hot, *, follow: bool = True) -> None:
     record.next_retry_ms = None
     hot.phase = Phase.ATTEMPT
     turn.save(hot)
+    start(turn, hot)
+
+
+def start(turn: Turn, hot: Hot) -> None:
+    """Hands the attempt that is decided to the endpoints, with the journal as it is now."""
+    record = hot.record
     turn.effect(StartAttempt(record, record.epoch, len(hot.entries), record.retry_count, tuple(hot.entries)))
 
 

@@ -204,6 +204,14 @@ class Kill:
 
 
 @immutable
+class StartWanted:
+    """An endpoint may soon take attempt `epoch`, which waited for that outside of memory."""
+
+    subject: bytes
+    epoch: int
+
+
+@immutable
 class Recover:
     """The runtime starts, and this invocation was active."""
 
@@ -237,6 +245,7 @@ Event: TypeAlias = (
     | Purge
     | Restart
     | Kill
+    | StartWanted
     | Recover
     | Expire
 )

@@ -9,7 +9,19 @@ from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.status import StatusCode
 
-from . import acceptance, attempts, commands, killing, lifecycle, overdue, restart, retention, run_retry, signals
+from . import (
+    acceptance,
+    attempts,
+    commands,
+    killing,
+    lifecycle,
+    overdue,
+    restart,
+    retention,
+    run_retry,
+    signals,
+)
+from .activation import start
 from .completion import complete
 from .decision import AckRun, AnswerAccepted, AnswerDone, AnswerRefused
 from .events import (
@@ -33,6 +45,7 @@ from .events import (
     RunProposed,
     RunTryFailed,
     SignalSent,
+    StartWanted,
     Submit,
     TimerFired,
 )
@@ -71,6 +84,10 @@ def decide(turn: Turn, event: Event) -> None:
             hot = turn.world.invocations.get(subject)
             if hot is not None:
                 retention.expire(turn, hot)
+        case StartWanted(subject=subject, epoch=epoch):
+            hot = turn.current(subject, epoch)
+            if hot is not None:
+                start(turn, hot)
         case Recover(subject=subject):
             hot = turn.world.invocations.get(subject)
             if hot is not None and hot.phase is Phase.IDLE and hot.record.status is Status.ACTIVE:

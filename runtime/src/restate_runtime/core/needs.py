@@ -37,6 +37,7 @@ from .events import (
     RunProposed,
     RunTryFailed,
     SignalSent,
+    StartWanted,
     Submit,
     TimerFired,
 )
@@ -81,7 +82,7 @@ def missing(world: World, event: Event) -> list[Need]:
             return _invocations(world, [event.subject]) if event.derived else _NONE
         case TimerFired(timer=timer) if timer.kind is TimerKind.DEADLINE:
             return _invocations(world, [event.subject]) or _of_kill(world, event.subject)
-        case Attach() | TimerFired() | AwakeableCompleted() | SignalSent() | Pause() | Resume():
+        case Attach() | TimerFired() | AwakeableCompleted() | SignalSent() | Pause() | Resume() | StartWanted():
             return _invocations(world, [event.subject])
         case Purge() | Expire():
             return _invocations(world, [event.subject]) or _of_removal(world, event.subject)

@@ -46,6 +46,7 @@ class Turn:
     def append(self, hot: Hot, entry: j.Entry, data: bytes) -> None:
         """One more journal entry."""
         index = hot.note(entry, data)
+        self.world.held_bytes += len(data)
         hot.batch = self.world.batch
         self.out.writes.append(AppendEntry(hot.record.id, index, self.now_ms, data))
 

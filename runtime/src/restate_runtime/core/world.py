@@ -62,6 +62,7 @@ class Hot:
         waiters: commands of other invocations that wait for the result, besides the parent's.
         cancelled_epoch: the attempt that was told last that the invocation is to end.
         batch: number of the batch with its last write.
+        size: bytes of its entries.
     """
 
     record: Invocation
@@ -79,11 +80,13 @@ class Hot:
     waiters: list[tuple[bytes, int]] = field(default_factory=list)
     cancelled_epoch: int = 0
     batch: int = 0
+    size: int = 0
 
     def note(self, entry: j.Entry, data: bytes) -> int:
         """Takes one more entry into the picture and gives its index."""
         index = len(self.entries)
         self.entries.append(data)
+        self.size += len(data)
         match entry:
             case j.Completion(command=command, result=result):
                 self.open.pop(command, None)
@@ -158,6 +161,8 @@ class World:
         states: views of the keys whose state is being read lazily.
         absent: ids that the store was just asked for and does not have.
         queued: how many invocations wait for a key.
+        queued_of: the same for each service with some.
+        held_bytes: bytes of the journals in memory.
         batch: number of the batch being decided.
     """
 
@@ -168,7 +173,22 @@ class World:
     absent: set[bytes] = field(default_factory=set)
     next_queue_seq: int = 1
     queued: int = 0
+    queued_of: dict[str, int] = field(default_factory=dict)
+    held_bytes: int = 0
     batch: int = 1
+
+    def forget(self, hot: Hot) -> None:
+        """Drops what the store has."""
+        del self.invocations[hot.record.id]
+        self.held_bytes -= hot.size
+
+    def _count(self, service: str, change: int) -> None:
+        self.queued += change
+        count = self.queued_of.get(service, 0) + change
+        if count:
+            self.queued_of[service] = count
+        else:
+            del self.queued_of[service]
 
     def enqueue(self, key: Key, invocation_id: bytes) -> bool:
         """Joins the queue of a key; True where that makes it the holder."""
@@ -179,7 +199,7 @@ class World:
         if isinstance(queue, tuple):
             queue = self.queues[key] = deque(queue)
         queue.append(invocation_id)
-        self.queued += 1
+        self._count(key[0], 1)
         return False
 
     def dequeue(self, key: Key, invocation_id: bytes) -> bytes | None:
@@ -193,7 +213,7 @@ class World:
             queue.popleft()
         else:
             queue.remove(invocation_id)
-        self.queued -= 1
+        self._count(key[0], -1)
         if len(queue) == 1:
             self.queues[key] = (queue[0],)
         return queue[0]

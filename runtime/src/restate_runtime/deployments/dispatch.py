@@ -1,29 +1,20 @@
 """Takes attempts to sessions: waits for a session with credit, keeps what belongs to an attempt in order.
 
-Invariants: an attempt is on at most one session; what is told to an attempt that is not sent yet joins its
-journal; when a session ends, each of its attempts is told lost exactly once.
+What waits is in a backlog for each deployment (`backlog`), so that none waits for another's endpoint. Invariants: an
+attempt is on at most one session; what is told to an attempt that is not sent yet joins its journal; when a session
+ends, each of its attempts is told lost exactly once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 
-from ..core.events import AttemptLost, Event
+from ..core.events import AttemptLost, Event, StartWanted
+from .backlog import DEFAULT_WINDOW, Backlog, Stage, Waiting, Window
 from .sessions import Session
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """An attempt that no endpoint has yet. `frame` is None while its state is being read."""
-
-    epoch: int
-    frame: pb.Start | None = None
-    early: list[bytes] = field(default_factory=list)
 
 
 class Dispatcher:
@@ -31,22 +22,29 @@ class Dispatcher:
 
     Args:
         credits_max: the most attempts given to one session at once, whatever credit it gives.
+        window: how much of the backlog of each deployment is held ready.
     """
 
-    def __init__(self, credits_max: int = 1_000) -> None:
+    def __init__(self, credits_max: int = 1_000, window: Window = DEFAULT_WINDOW) -> None:
         self._credits_max = credits_max
+        self._window = window
         self._sessions: dict[str, list[Session]] = {}
-        self._ready: dict[str, OrderedDict[bytes, None]] = {}
-        self._waiting: dict[bytes, _Waiting] = {}
+        self._backlogs: dict[str, Backlog] = {}
+        self._waiting: dict[bytes, Waiting] = {}
         self._placed: dict[bytes, Session] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._post: Callable[[Event], None] = _nobody_listens
+        self._let_go: Callable[[list[bytes]], None] = _nobody_cares
         self.now_ms: Callable[[], int] = _no_clock
 
     def on_event(self, post: Callable[[Event], None]) -> None:
         """Where to tell what attempts say."""
         self._post = post
+
+    def on_let_go(self, let_go: Callable[[list[bytes]], None]) -> None:
+        """Where to tell which invocations need no memory any more, because their attempts were parked."""
+        self._let_go = let_go
 
     def use_clock(self, clock: Callable[[], int]) -> None:
         """What to tell the time by, in milliseconds since the epoch."""
@@ -54,33 +52,92 @@ class Dispatcher:
 
     # From the engine
 
+    def wants(self, deployment_id: str, invocation_id: bytes, epoch: int) -> bool:
+        """Whether the start of an attempt is wanted now. If not, it was put into the backlog and is asked for later."""
+        waiting = self._waiting.get(invocation_id)
+        if waiting is not None and waiting.epoch == epoch:
+            return waiting.stage is not Stage.PARKED
+        if waiting is not None:
+            self._leave(invocation_id, waiting)
+        if deployment_id not in self._backlogs and self._free_session(deployment_id) is not None:
+            return True
+        if self._has_room(deployment_id):
+            return True
+        self._park(deployment_id, invocation_id, Waiting(epoch, Stage.PARKED))
+        return False
+
     def expect(self, invocation_id: bytes, epoch: int) -> None:
         """A start will follow; what is told before it belongs to the journal it carries."""
-        self._waiting[invocation_id] = _Waiting(epoch)
+        waiting = self._waiting.get(invocation_id)
+        if waiting is None:
+            self._waiting[invocation_id] = Waiting(epoch, Stage.READING)
+        else:
+            waiting.stage = Stage.READING
 
-    def start(self, deployment_id: str, frame: pb.Start) -> None:
-        """Starts an attempt as soon as a session of the deployment has credit."""
+    def start(self, deployment_id: str, frame: pb.Start) -> bool:
+        """Starts an attempt as soon as a session of the deployment has credit. False: it was parked."""
         invocation_id = frame.invocation_id
         waiting = self._waiting.get(invocation_id)
         if waiting is not None:
             if waiting.epoch != frame.epoch:
-                return  # a later attempt replaced it while its state was read
+                return True  # a later attempt replaced it while its state was read
+            if waiting.stage is Stage.PARKED:
+                return False  # the last session ended while its state was read
             frame.entries.extend(waiting.early)
             frame.journal_length = len(frame.entries)
-        session = self._free_session(deployment_id)
-        if session is not None:
-            self._waiting.pop(invocation_id, None)
-            self._place(session, frame)
-            return
-        self._waiting[invocation_id] = _Waiting(frame.epoch, frame)
-        self._ready.setdefault(deployment_id, OrderedDict())[invocation_id] = None
+        if deployment_id not in self._backlogs:
+            session = self._free_session(deployment_id)
+            if session is not None:
+                self._waiting.pop(invocation_id, None)
+                self._place(session, frame)
+                return True
+        return self._keep(deployment_id, frame, waiting)
+
+    def _keep(self, deployment_id: str, frame: pb.Start, waiting: Waiting | None) -> bool:
+        """Holds the frame; parks the attempt where there is no room. One that was asked for has its place."""
+        invocation_id = frame.invocation_id
+        if waiting is None:
+            waiting = Waiting(frame.epoch, Stage.HELD)
+        if not waiting.deployment_id and not self._has_room(deployment_id):
+            self._park(deployment_id, invocation_id, waiting)
+            return False
+        self._join(deployment_id, invocation_id, waiting).hold(invocation_id, waiting, frame)
+        self.pump(deployment_id)
+        return True
+
+    def _park(self, deployment_id: str, invocation_id: bytes, waiting: Waiting) -> None:
+        waiting.early.clear()
+        self._join(deployment_id, invocation_id, waiting).park(invocation_id, waiting)
+
+    def _join(self, deployment_id: str, invocation_id: bytes, waiting: Waiting) -> Backlog:
+        self._waiting[invocation_id] = waiting
+        waiting.deployment_id = deployment_id
+        backlog = self._backlogs.get(deployment_id)
+        if backlog is None:
+            backlog = self._backlogs[deployment_id] = Backlog(self._window)
+        return backlog
+
+    def _leave(self, invocation_id: bytes, waiting: Waiting) -> None:
+        """It waits no more."""
+        del self._waiting[invocation_id]
+        backlog = self._backlogs.get(waiting.deployment_id)
+        if backlog is not None:
+            backlog.remove(invocation_id)
+            if not len(backlog):
+                del self._backlogs[waiting.deployment_id]
+
+    def _has_room(self, deployment_id: str) -> bool:
+        if not self._sessions.get(deployment_id):
+            return False
+        backlog = self._backlogs.get(deployment_id)
+        return backlog is None or backlog.has_room
 
     def notify(self, invocation_id: bytes, epoch: int, entry: bytes) -> None:
         """Tells an attempt of a notification."""
         waiting = self._waiting.get(invocation_id)
         if waiting is not None:
             if waiting.epoch == epoch:
-                self._notify_waiting(waiting, entry)
+                self._tell_waiting(waiting, entry)
             return
         session = self._placed.get(invocation_id)
         if session is not None and session.epoch_of(invocation_id) == epoch:
@@ -96,7 +153,8 @@ class Dispatcher:
         """The attempt has no say any more."""
         waiting = self._waiting.get(invocation_id)
         if waiting is not None and waiting.epoch == epoch:
-            del self._waiting[invocation_id]
+            self._leave(invocation_id, waiting)
+            self.pump(waiting.deployment_id)
         session = self._placed.get(invocation_id)
         if session is not None and session.epoch_of(invocation_id) == epoch:
             session.send(pb.Abort(invocation_id=invocation_id, epoch=epoch, reason=reason))
@@ -113,8 +171,25 @@ class Dispatcher:
 
     def waiting(self) -> dict[str, int]:
         """How many attempts wait for a session with credit, by deployment."""
-        found = {one: sum(name in self._waiting for name in ready) for one, ready in self._ready.items() if ready}
-        return {deployment_id: count for deployment_id, count in found.items() if count}
+        return {deployment_id: len(backlog) for deployment_id, backlog in self._backlogs.items()}
+
+    def backlog(self, deployment_id: str) -> int:
+        """How many attempts wait for a session of this deployment."""
+        backlog = self._backlogs.get(deployment_id)
+        return 0 if backlog is None else len(backlog)
+
+    def awaits_endpoint(self, invocation_id: bytes) -> bool:
+        """Whether an attempt was decided that no endpoint has yet."""
+        return invocation_id in self._waiting
+
+    def parked(self) -> Iterator[bytes]:
+        """The invocations whose attempts are parked."""
+        return (id_ for id_, waiting in self._waiting.items() if waiting.stage is Stage.PARKED)
+
+    def is_parked(self, invocation_id: bytes) -> bool:
+        """Whether the attempt will be asked for later, so that the invocation needs no memory until then."""
+        waiting = self._waiting.get(invocation_id)
+        return waiting is not None and waiting.stage is Stage.PARKED
 
     # From sessions
 
@@ -128,6 +203,9 @@ class Dispatcher:
         sessions = self._sessions.get(session.deployment_id, [])
         if session in sessions:
             sessions.remove(session)
+        backlog = self._backlogs.get(session.deployment_id)
+        if backlog is not None and not sessions:
+            self._let_go(backlog.park_all())
         for invocation_id, running in list(session.attempts.items()):
             self._displace(invocation_id)
             self._post(AttemptLost(invocation_id, running.epoch, reason, running.delivered))
@@ -145,17 +223,19 @@ class Dispatcher:
         self.pump(session.deployment_id)
 
     def pump(self, deployment_id: str) -> None:
-        """Places attempts that wait, as far as there is credit."""
-        ready = self._ready.get(deployment_id)
-        while ready:
+        """Places attempts that wait, as far as there is credit, and asks for those whose turn comes near."""
+        backlog = self._backlogs.get(deployment_id)
+        if backlog is None:
+            return
+        while (first := backlog.first()) is not None and first[1].frame is not None:
             session = self._free_session(deployment_id)
             if session is None:
-                return
-            invocation_id, _ = ready.popitem(last=False)
-            waiting = self._waiting.get(invocation_id)
-            if waiting is not None and waiting.frame is not None:
-                del self._waiting[invocation_id]
-                self._place(session, waiting.frame)
+                break
+            self._leave(*first)
+            self._place(session, first[1].frame)
+        if self._sessions.get(deployment_id):
+            for invocation_id, epoch in backlog.ask():
+                self._post(StartWanted(invocation_id, epoch))
 
     def sessions(self, deployment_id: str) -> int:
         """How many sessions of the deployment are open."""
@@ -194,17 +274,20 @@ class Dispatcher:
         if not self._placed:
             self._idle.set()
 
-    @staticmethod
-    def _notify_waiting(waiting: _Waiting, entry: bytes) -> None:
-        if waiting.frame is None:
+    def _tell_waiting(self, waiting: Waiting, entry: bytes) -> None:
+        """Joins its journal. What is read from the store later has the entry already."""
+        if waiting.stage is Stage.HELD:
+            self._backlogs[waiting.deployment_id].tell(waiting, entry)
+        elif waiting.stage is Stage.READING:
             waiting.early.append(entry)
-        else:
-            waiting.frame.entries.append(entry)
-            waiting.frame.journal_length += 1
 
 
 def _nobody_listens(event: Event) -> None:
     raise RuntimeError(f"an attempt said something before the engine listened: {event}")
+
+
+def _nobody_cares(invocation_ids: list[bytes]) -> None:
+    raise RuntimeError(f"{len(invocation_ids)} attempts were parked before the engine listened")
 
 
 def _no_clock() -> int:

@@ -39,10 +39,12 @@ class Problem:
     Args:
         path: from the top of the message (`items[0].count`).
         message: what is wrong, for people.
+        unknown: it is a name that the message does not have.
     """
 
     path: str
     message: str
+    unknown: bool = False
 
 
 def too_deep(text: str | bytes) -> bool:
@@ -88,7 +90,8 @@ class _Walk:
     def _member(self, desc: DescMessage, field: DescField | None, name: str, value: Any, path: str) -> Problem | None:
         place = f"{path}.{name}" if path else name
         if field is None:
-            return Problem(place, f"{desc.type_name} has no such field") if not name.startswith("[") else None
+            unknown = Problem(place, f"{desc.type_name} has no such field", unknown=True)
+            return None if name.startswith("[") else unknown
         found = self._try(desc, {name: value}, place)
         if found is None:
             return None

@@ -9,6 +9,7 @@ InvalidMessage.
 
 from __future__ import annotations
 
+import enum
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -46,18 +47,29 @@ class Violation:
         return f"{self.field}: {self.description}" if self.field else self.description
 
 
+class Fault(enum.Enum):
+    """In which way a message is not what the contract says."""
+
+    UNREADABLE = "unreadable"  # not the message, or a value of the wrong type
+    UNKNOWN_FIELD = "unknown field"  # JSON with a name that the message does not have
+    RULE = "rule"  # a protovalidate rule is broken
+    KEY = "key"  # the key is missing or empty
+
+
 class InvalidMessage(ValueError):
     """A message that is not what the contract says.
 
     Args:
         type_name: full name of the message.
         violations: what is wrong; at least one.
+        fault: in which way.
     """
 
-    def __init__(self, type_name: str, violations: tuple[Violation, ...]) -> None:
+    def __init__(self, type_name: str, violations: tuple[Violation, ...], fault: Fault = Fault.UNREADABLE) -> None:
         super().__init__(f"not a valid {type_name}: " + "; ".join(map(str, violations)))
         self.type_name = type_name
         self.violations = violations
+        self.fault = fault
 
 
 @immutable
@@ -192,7 +204,8 @@ class Schema:
             raise _invalid(full_name, "", str(error)) from None
         except _UNREADABLE as error:
             problem = locate(cls.desc(), text, self.registry) or Problem("", str(error))
-            raise _invalid(full_name, problem.path, problem.message) from None
+            fault = Fault.UNKNOWN_FIELD if problem.unknown else Fault.UNREADABLE
+            raise _invalid(full_name, problem.path, problem.message, fault) from None
         return message
 
     # Requests
@@ -241,9 +254,9 @@ class Schema:
         try:
             self._rules().validate(message)
         except ValidationError as error:
-            raise InvalidMessage(full_name, tuple(map(_violation, error.violations))) from None
+            raise InvalidMessage(full_name, tuple(map(_violation, error.violations)), Fault.RULE) from None
         except EvaluationError as error:
-            raise _invalid(full_name, "", f"a validation rule failed ({error})") from None
+            raise _invalid(full_name, "", f"a validation rule failed ({error})", Fault.RULE) from None
         except CompilationError as error:
             raise SchemaError(f"the validation rules of {full_name} do not compile: {error}") from None
 
@@ -322,7 +335,7 @@ def _read_key(handler: Handler, field: KeyField, message: Message[Any], local: s
             return str(value)
     elif value or (field.optional and message.has_field(field.name)):
         return str(value)
-    raise _invalid(handler.request, field.name, "the key is missing or empty")
+    raise _invalid(handler.request, field.name, "the key is missing or empty", Fault.KEY)
 
 
 def _local(schema: Schema, handler: Handler) -> str:
@@ -338,8 +351,8 @@ def _local_name(cls: type[Message[Any]], field_name: str) -> str:
     raise SchemaError(f"{cls.desc().type_name} has no field {field_name}")
 
 
-def _invalid(type_name: str, path: str, description: str) -> InvalidMessage:
-    return InvalidMessage(type_name, (Violation(path, description),))
+def _invalid(type_name: str, path: str, description: str, fault: Fault = Fault.UNREADABLE) -> InvalidMessage:
+    return InvalidMessage(type_name, (Violation(path, description),), fault)
 
 
 def _violation(found: Any) -> Violation:

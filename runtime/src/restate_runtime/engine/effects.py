@@ -69,7 +69,7 @@ class Effects:
             case NotifyAttempt(invocation_id=invocation_id, epoch=epoch, entry=entry):
                 self._dispatcher.notify(invocation_id, epoch, entry)
             case StartAttempt():
-                self._start(effect)
+                self._start(effect, batch)
             case AnswerAccepted(token=token, invocation_id=invocation_id, new=new):
                 self._requests.accept(token, invocation_id, new, lambda: self._engine.release(token, invocation_id))
             case AnswerResult(token=token, result=result):
@@ -93,14 +93,19 @@ class Effects:
 
     def _forget(self, invocation_id: bytes, batch: int) -> None:
         hot = self._engine.world.invocations.get(invocation_id)
-        if hot is not None and hot.phase is Phase.IDLE and hot.batch <= batch and not hot.tokens:
-            del self._engine.world.invocations[invocation_id]
+        if hot is None or hot.batch > batch or hot.tokens:
+            return
+        if hot.phase is Phase.IDLE or self._dispatcher.is_parked(invocation_id):
+            self._engine.world.forget(hot)
 
-    def _start(self, effect: StartAttempt) -> None:
-        hot = self._engine.world.invocations.get(effect.invocation.id)
+    def _start(self, effect: StartAttempt, batch: int) -> None:
+        record = effect.invocation
+        hot = self._engine.world.invocations.get(record.id)
         if hot is None or hot.phase is not Phase.ATTEMPT or hot.record.epoch != effect.epoch:
             return  # it ended before it began
-        record = effect.invocation
+        if not self._dispatcher.wants(record.deployment_id or "", record.id, effect.epoch):
+            self._let_go(hot, batch)
+            return
         if record.mode is HandlerMode.SERVICE:
             self._dispatch(hot, effect, {})
             return
@@ -114,6 +119,13 @@ class Effects:
             return
         self._dispatcher.expect(record.id, effect.epoch)
         self._engine.spawn(self._read_and_dispatch(hot, effect))
+
+    def _let_go(self, hot: Hot, batch: int) -> None:
+        """Its attempt is parked: it needs no memory once all of it is committed."""
+        if hot.batch > batch:
+            self._engine.forget_soon([hot.record.id])
+        else:
+            self._forget(hot.record.id, batch)
 
     async def _read_and_dispatch(self, hot: Hot, effect: StartAttempt) -> None:
         record = effect.invocation
@@ -144,7 +156,8 @@ class Effects:
         )
         if record.key is not None:
             frame.key = record.key
-        self._dispatcher.start(record.deployment_id or "", frame)
+        if not self._dispatcher.start(record.deployment_id or "", frame):
+            self._engine.forget_soon([record.id])
 
 
 def random_seed(invocation_id: bytes) -> int:

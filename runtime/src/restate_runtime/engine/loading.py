@@ -10,7 +10,7 @@ from ..core.needs import Need, NeedInvocation, NeedPromises, NeedState
 from ..core.records import Status
 from ..core.state_view import StateView
 from ..core.target import Resolve
-from ..core.world import Key, PromiseSet, World, load
+from ..core.world import Key, Phase, PromiseSet, World, load
 from ..store.base import Store
 
 
@@ -23,15 +23,22 @@ class Loader:
 
     Args:
         uncommitted: gives the writes that are decided and not committed, in order.
+        awaits_endpoint: tells of an invocation whether its attempt was decided and waits for an endpoint.
     """
 
     def __init__(
-        self, world: World, store: Store, resolve: Resolve, uncommitted: Callable[[], Sequence[Write]]
+        self,
+        world: World,
+        store: Store,
+        resolve: Resolve,
+        uncommitted: Callable[[], Sequence[Write]],
+        awaits_endpoint: Callable[[bytes], bool],
     ) -> None:
         self._world = world
         self._store = store
         self._resolve = resolve
         self._uncommitted = uncommitted
+        self._awaits_endpoint = awaits_endpoint
         self._reads: dict[Need, asyncio.Task[None]] = {}
 
     async def load(self, needs: Sequence[Need]) -> None:
@@ -67,7 +74,11 @@ class Loader:
         waiters = await self._store.waiters(invocation_id) if live else []
         if invocation_id not in self._world.invocations:
             target = self._resolve(record.service, record.handler, record.deployment_id)
-            self._world.invocations[invocation_id] = load(record, rows, waiters, target)
+            hot = load(record, rows, waiters, target)
+            if self._awaits_endpoint(invocation_id):
+                hot.phase = Phase.ATTEMPT
+            self._world.invocations[invocation_id] = hot
+            self._world.held_bytes += hot.size
 
     async def _state(self, key: Key, number: int | None) -> None:
         """Adds to the view of a key. One that was dropped meanwhile is filled for nothing, and read again."""

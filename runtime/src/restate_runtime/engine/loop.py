@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from time import perf_counter
 from typing import Any
 
@@ -37,6 +37,7 @@ from .api import Accepted, Known, Submission
 from .commit_times import CommitTimes
 from .effects import Effects
 from .loading import Loader
+from .overload import DEFAULT_LOAD_LIMITS, Doorkeeper, Load, LoadLimits
 from .requests import Requests
 from .state_cache import StateCache
 from .sweeps import DEFAULT_SWEEP_TIMES, Sweeps, SweepTimes
@@ -58,6 +59,7 @@ class Engine(Verbs):
         report: hears of what operators and traces want to know.
         in_memory_timers_max: how many timers are held in memory.
         sweep_times: how often is looked for what is past its time.
+        load_limits: how much work from outside is taken on.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Engine(Verbs):
         report: Callable[[Report], None],
         in_memory_timers_max: int = DEFAULT_IN_MEMORY_MAX,
         sweep_times: SweepTimes = DEFAULT_SWEEP_TIMES,
+        load_limits: LoadLimits = DEFAULT_LOAD_LIMITS,
     ) -> None:
         self.world = World()
         self.commit_times = CommitTimes()
@@ -79,7 +82,14 @@ class Engine(Verbs):
         self._turn = Turn(self.world, clock(), resolve)
         self._requests = Requests()
         self._in_flight: list[Write] = []
-        self._loader = Loader(self.world, store, resolve, lambda: [*self._in_flight, *self._turn.out.writes])
+        self._loader = Loader(
+            self.world,
+            store,
+            resolve,
+            lambda: [*self._in_flight, *self._turn.out.writes],
+            dispatcher.awaits_endpoint,
+        )
+        self.doorkeeper = Doorkeeper(load_limits, self._requests.__len__, self._queued, lambda: self.world.held_bytes)
         self._timers = Timers(store, clock, self._due, self.spawn, in_memory_timers_max)
         self._states = StateCache()
         self._dispatcher = dispatcher
@@ -93,6 +103,7 @@ class Engine(Verbs):
         self._stopping = False
         self._sweeps = Sweeps(store, dispatcher, self.world, clock, self.post, sweep_times)
         dispatcher.on_event(self.post)
+        dispatcher.on_let_go(self.forget_soon)
         dispatcher.use_clock(clock)
 
     # Life
@@ -263,6 +274,9 @@ class Engine(Verbs):
             message = f"no deployment serves {submission.service}/{submission.handler}"
             raise TerminalError(message, code=StatusCode.UNIMPLEMENTED)
         self._check_running()
+        self.doorkeeper.check_caller()
+        delayed = bool(submission.delay_ms)
+        self.doorkeeper.check_work(submission.service, target.deployment_id, len(submission.payload), delayed=delayed)
         invocation_id, derived = self._id_for(submission, target)
         token, accepted = self._requests.open(wait=wait)
         request = Request(
@@ -282,6 +296,7 @@ class Engine(Verbs):
 
     async def attach(self, invocation_id: bytes) -> Accepted:
         self._check_running()
+        self.doorkeeper.check_caller()
         token, accepted = self._requests.open(wait=True)
         self.post(Attach(invocation_id, token))
         return await self._first_answer(token, accepted)
@@ -318,6 +333,8 @@ class Engine(Verbs):
 
     def live_status(self, invocation_id: bytes) -> str | None:
         """ready, running or backing-off for an active invocation; None for any other."""
+        if self._dispatcher.is_parked(invocation_id):
+            return "ready"
         hot = self.world.invocations.get(invocation_id)
         if hot is None or hot.record.status is not Status.ACTIVE:
             return None
@@ -343,6 +360,21 @@ class Engine(Verbs):
         if hot is not None:
             with contextlib.suppress(ValueError):
                 hot.tokens.remove(token)
+            if not hot.tokens:
+                self.forget_soon([hot.record.id])
+
+    def forget_soon(self, invocation_ids: Iterable[bytes]) -> None:
+        """Drops invocations that nothing goes on with, once all that is decided about them is committed."""
+        self._turn.out.effects.extend(map(Forget, invocation_ids))
+        self._work.set()
+
+    def load(self) -> Load:
+        """How much work there is, as far as it is bounded."""
+        queued = [*self.world.queued_of.values(), *self._dispatcher.waiting().values()]
+        return Load(len(self._requests), max(queued, default=0), self.world.held_bytes)
+
+    def _queued(self, service: str, deployment_id: str) -> int:
+        return self.world.queued_of.get(service, 0) + self._dispatcher.backlog(deployment_id)
 
     def _id_for(self, submission: Submission, target: Target) -> tuple[bytes, bool]:
         if target.mode is HandlerMode.RUN:

@@ -7,20 +7,7 @@ from collections import Counter
 from restate_protocol.status import StatusCode
 
 from .errors import INGRESS, Answer
-
-#: What a code means where the ingress itself says it.
-REASONS = {
-    StatusCode.UNIMPLEMENTED: "unknown_handler",
-    StatusCode.PERMISSION_DENIED: "private_handler",
-    StatusCode.INVALID_ARGUMENT: "invalid_request",
-    StatusCode.RESOURCE_EXHAUSTED: "too_large",
-    StatusCode.ALREADY_EXISTS: "already_started",
-    StatusCode.DEADLINE_EXCEEDED: "deadline",
-    StatusCode.FAILED_PRECONDITION: "not_in_that_state",
-    StatusCode.NOT_FOUND: "not_found",
-    StatusCode.UNAVAILABLE: "stopping",
-    StatusCode.INTERNAL: "defect",
-}
+from .reasons import Reason, reason_of
 
 
 class Answers:
@@ -28,30 +15,30 @@ class Answers:
 
     Attributes:
         ok: how many got what they asked for. Counted in place by whoever answers: this is on the way of every call.
-        errors: how many got an error, by who said it (ingress or handler) and its code.
+        errors: how many got an error, by its code.
+        refused: how many were refused by the ingress itself, by reason.
     """
 
-    __slots__ = ("errors", "ok")
+    __slots__ = ("errors", "ok", "refused")
 
     def __init__(self) -> None:
         self.ok = 0
-        self.errors: Counter[tuple[str, StatusCode]] = Counter()
+        self.errors: Counter[StatusCode] = Counter()
+        self.refused: Counter[Reason] = Counter()
 
     def note(self, answer: Answer) -> None:
         """One more error."""
-        self.errors[answer.source, answer.code] += 1
+        self.errors[answer.code] += 1
+        if answer.source == INGRESS:
+            self.refused[answer.reason or reason_of(answer.code)] += 1
 
     def by_code(self) -> dict[str, int]:
         """Requests by the name of the code they were answered with."""
         found = Counter({StatusCode.OK.name: self.ok})
-        for (_, code), count in self.errors.items():
+        for code, count in self.errors.items():
             found[code.name] += count
         return dict(found)
 
     def refusals(self) -> dict[str, int]:
         """What the ingress itself refused, by reason."""
-        found: Counter[str] = Counter()
-        for (source, code), count in self.errors.items():
-            if source == INGRESS:
-                found[REASONS.get(code, "other")] += count
-        return dict(found)
+        return {reason.value: count for reason, count in self.refused.items()}

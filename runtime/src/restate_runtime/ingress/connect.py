@@ -17,7 +17,8 @@ from typing import Any
 from restate_protocol.status import StatusCode
 
 from ..deployments.schema import InvalidMessage, Schema
-from .errors import INGRESS, SOURCE, Answer, Detail, Refused
+from .errors import SOURCE, Answer, Detail, Refused, refusal
+from .reasons import Reason, reason_of
 
 JSON_TYPE = b"application/json"
 PROTO_TYPE = b"application/proto"
@@ -43,6 +44,13 @@ _HTTP_STATUS = {
     StatusCode.DATA_LOSS: 500,
     StatusCode.UNAUTHENTICATED: 401,
 }
+#: Where HTTP is more precise than the code.
+_REASON_STATUS = {
+    Reason.UNKNOWN_SERVICE: 404,
+    Reason.UNKNOWN_HANDLER: 404,
+    Reason.TOO_LARGE: 413,
+    Reason.METADATA_TOO_LARGE: 431,
+}
 #: Connect writes this one word with one l.
 _NAMES = {code: code.name.lower() for code in StatusCode} | {StatusCode.CANCELLED: "canceled"}
 
@@ -57,14 +65,20 @@ class HttpProblem(Exception):
         code: what Connect clients see.
         message: what happened and what to do.
         headers: what the status requires.
+        reason: why, in one word; None: what the code says.
     """
 
     def __init__(
-        self, status: int, code: StatusCode, message: str, headers: Iterable[tuple[bytes, bytes]] = ()
+        self,
+        status: int,
+        code: StatusCode,
+        message: str,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        reason: Reason | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.answer = Answer(INGRESS, code, message)
+        self.answer = refusal(code, message, reason or reason_of(code))
         self.headers = list(headers)
 
 
@@ -96,14 +110,15 @@ def is_json(content_type: bytes) -> bool:
     given = content_type.decode("latin-1") or "missing"
     message = f"the content type is {given}; send application/json or application/proto"
     accept = (b"accept-post", JSON_TYPE + b", " + PROTO_TYPE)
-    raise HttpProblem(415, StatusCode.INVALID_ARGUMENT, message, [accept])
+    raise HttpProblem(415, StatusCode.INVALID_ARGUMENT, message, [accept], Reason.CONTENT_TYPE)
 
 
 def check_version(value: bytes) -> None:
     """Refuses versions of the protocol that do not exist yet."""
     if value != b"1":
         text = value.decode("latin-1")
-        raise Refused(StatusCode.INVALID_ARGUMENT, f"connect-protocol-version is {text!r}; leave it out or send 1")
+        message = f"connect-protocol-version is {text!r}; leave it out or send 1"
+        raise Refused(StatusCode.INVALID_ARGUMENT, message, reason=Reason.BAD_HEADER)
 
 
 def timeout_seconds(value: bytes) -> float:
@@ -115,7 +130,7 @@ def timeout_seconds(value: bytes) -> float:
     if not value.isdigit() or len(value) > _MAX_TIMEOUT_DIGITS:
         text = value.decode("latin-1")
         message = f"connect-timeout-ms is {text!r}; it is a whole number of milliseconds with up to 10 digits"
-        raise Refused(StatusCode.INVALID_ARGUMENT, message)
+        raise Refused(StatusCode.INVALID_ARGUMENT, message, reason=Reason.BAD_HEADER)
     return int(value) / 1000
 
 
@@ -133,23 +148,33 @@ def decompressed(encoding: bytes, body: bytes, limit: int) -> bytes:
         return body
     if encoding != b"gzip":
         message = f"content-encoding {encoding.decode('latin-1')!r} is not known; send identity or gzip"
-        raise Refused(StatusCode.UNIMPLEMENTED, message)
+        raise Refused(StatusCode.UNIMPLEMENTED, message, reason=Reason.CONTENT_TYPE)
     engine = zlib.decompressobj(wbits=31)
     try:
         data = engine.decompress(body, limit + 1)
     except zlib.error as error:
-        raise Refused(StatusCode.INVALID_ARGUMENT, f"the body is not gzip: {error}") from None
+        raise Refused(
+            StatusCode.INVALID_ARGUMENT, f"the body is not gzip: {error}", reason=Reason.INVALID_MESSAGE
+        ) from None
     if len(data) > limit:
         raise too_large(limit)
     if not engine.eof:
-        raise Refused(StatusCode.INVALID_ARGUMENT, "the body is not gzip: it ends too early")
+        raise Refused(
+            StatusCode.INVALID_ARGUMENT, "the body is not gzip: it ends too early", reason=Reason.INVALID_MESSAGE
+        )
     return data
+
+
+def _not_gzip(why: str) -> Refused:
+    message = f"the body is not gzip: {why}"
+    return Refused(StatusCode.INVALID_ARGUMENT, message, reason=Reason.INVALID_MESSAGE)
 
 
 def too_large(limit: int) -> HttpProblem:
     """413. Ends the connection, whose next bytes would be the rest of the body."""
-    message = f"the request is longer than {limit} bytes, the limit"
-    return HttpProblem(413, StatusCode.RESOURCE_EXHAUSTED, message, [(b"connection", b"close")])
+    message = f"the request is longer than {limit} bytes, the limit (setting max_message_bytes)"
+    close = (b"connection", b"close")
+    return HttpProblem(413, StatusCode.RESOURCE_EXHAUSTED, message, [close], Reason.TOO_LARGE)
 
 
 def binary_header(name: str, value: bytes) -> bytes:
@@ -161,7 +186,8 @@ def binary_header(name: str, value: bytes) -> bytes:
     try:
         return base64.b64decode(value.rstrip(b"=") + b"=" * (-len(value.rstrip(b"=")) % 4), validate=True)
     except binascii.Error:
-        raise Refused(StatusCode.INVALID_ARGUMENT, f"the header {name} is not base64") from None
+        message = f"the header {name} is not base64"
+        raise Refused(StatusCode.INVALID_ARGUMENT, message, reason=Reason.BAD_HEADER) from None
 
 
 def error_reply(answer: Answer, headers: Headers, schema: Schema | None, status: int | None = None) -> Reply:
@@ -182,7 +208,16 @@ def error_reply(answer: Answer, headers: Headers, schema: Schema | None, status:
         (SOURCE.encode(), answer.source.encode()),
         *headers,
     ]
-    return Reply(status or _HTTP_STATUS[answer.code], all_headers, data)
+    if answer.retry_after_ms is not None:
+        all_headers.append((b"retry-after", str(-(-answer.retry_after_ms // 1000)).encode()))
+    return Reply(status or http_status(answer), all_headers, data)
+
+
+def http_status(answer: Answer) -> int:
+    """What HTTP calls an error."""
+    if answer.reason in _REASON_STATUS:
+        return _REASON_STATUS[answer.reason]
+    return _HTTP_STATUS[answer.code]
 
 
 def _detail(detail: Detail, schema: Schema | None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from .control_calls import Asked, Metadata, call_of, check_own, send_of
 from .control_targets import invocation_of
 from .control_values import check_awakeable, check_fits, rejection_of, signal_of, value_of
 from .errors import Refused
+from .reasons import Reason
 from .waiting import Waiting, payload_of
 
 SERVICE = "restate.ingress.v1.Ingress"
@@ -107,7 +108,7 @@ class Control:
         text = invocation_id_text(invocation_id)
         if known.result is None:
             message = f"{text} is not completed yet; ask again later, or attach to wait for it"
-            raise Refused(StatusCode.FAILED_PRECONDITION, message)
+            raise Refused(StatusCode.FAILED_PRECONDITION, message, reason=Reason.NOT_READY)
         data = payload_of(known.result)
         if request.json:
             return pb.GetOutputResponse(json=self._json(known, data), invocation_id=text)
@@ -173,7 +174,7 @@ class Control:
         name = f"{known.service}/{known.handler}"
         if schema is None or response is None:
             message = f"the contract of {name} is not known any more, so there is no JSON; ask without json"
-            raise Refused(StatusCode.FAILED_PRECONDITION, message)
+            raise Refused(StatusCode.FAILED_PRECONDITION, message, reason=Reason.OTHER)
         try:
             return schema.to_json(response, data)
         except InvalidMessage as error:

@@ -22,6 +22,7 @@ from .admission import DELAY, IDEMPOTENCY_KEY, SEND, Admission, Door, Order
 from .control_targets import wrong
 from .durations import MAX_DELAY_MS
 from .errors import Refused
+from .reasons import Reason
 
 Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
 
@@ -84,7 +85,7 @@ def check_own(own: Metadata) -> None:
     for name, _ in own:
         if name in (SEND, DELAY):
             message = f"{name} goes with direct calls of handlers; here use Send, and its delay"
-            raise Refused(StatusCode.INVALID_ARGUMENT, message)
+            raise Refused(StatusCode.INVALID_ARGUMENT, message, reason=Reason.BAD_HEADER)
 
 
 def json_of(door: Door, data: bytes) -> str:
@@ -117,7 +118,7 @@ def _asked(
     metadata = [*own, *wishes] if own or wishes else []
     if request.has_field("idempotency_key"):
         if not request.idempotency_key:
-            raise wrong("idempotency_key", "it is empty; leave it out or give a value")
+            raise wrong("idempotency_key", "it is empty; leave it out or give a value", Reason.BAD_HEADER)
         metadata.append((IDEMPOTENCY_KEY, request.idempotency_key))
     if request.headers:
         metadata = _with_headers(metadata, request.headers)
@@ -133,20 +134,24 @@ def _with_headers(metadata: list[tuple[str, str | bytes]], headers: Mapping[str,
         lower = name.lower()
         _check_header(name, lower, value)
         if lower in given:
-            raise wrong(_path(name), f"{lower} is there twice; case makes no difference")
+            raise wrong(_path(name), f"{lower} is there twice; case makes no difference", Reason.BAD_HEADER)
         given[lower] = connect.binary_header(lower, value.encode()) if lower.endswith("-bin") else value
     return [*((name, value) for name, value in metadata if name not in given), *given.items()]
 
 
 def _check_header(name: str, lower: str, value: str) -> None:
     if _NAME.fullmatch(lower) is None:
-        raise wrong(_path(name), "no name of a header; it has letters, digits, and . _ - in between")
+        raise wrong(_path(name), "no name of a header; it has letters, digits, and . _ - in between", Reason.BAD_HEADER)
     if lower == IDEMPOTENCY_KEY:
-        raise wrong(_path(name), "use the field idempotency_key")
+        raise wrong(_path(name), "use the field idempotency_key", Reason.BAD_HEADER)
     if lower.startswith(_RESERVED):
-        raise wrong(_path(name), f"names that begin with {' or '.join(_RESERVED)} are not for callers; leave it out")
+        raise wrong(
+            _path(name),
+            f"names that begin with {' or '.join(_RESERVED)} are not for callers; leave it out",
+            Reason.BAD_HEADER,
+        )
     if _NOT_IN_A_VALUE.search(value):
-        raise wrong(_path(name), "the value has control characters, which no header may have")
+        raise wrong(_path(name), "the value has control characters, which no header may have", Reason.BAD_HEADER)
 
 
 def _path(name: str) -> str:
@@ -156,10 +161,12 @@ def _path(name: str) -> str:
 def _milliseconds(delay: Duration) -> int:
     seconds, nanos = delay.seconds, delay.nanos
     if not -1_000_000_000 < nanos < 1_000_000_000 or seconds * nanos < 0:
-        raise wrong("delay", "not a valid google.protobuf.Duration: nanos are out of range or of another sign")
+        raise wrong(
+            "delay", "not a valid google.protobuf.Duration: nanos are out of range or of another sign", Reason.BAD_DELAY
+        )
     if seconds < 0 or nanos < 0:
-        raise wrong("delay", "it is negative; leave it out to send at once")
+        raise wrong("delay", "it is negative; leave it out to send at once", Reason.BAD_DELAY)
     total = seconds * 1_000 + nanos // 1_000_000
     if total > MAX_DELAY_MS:
-        raise wrong("delay", f"it is longer than a delay may be ({MAX_DELAY_MS // 86_400_000} days)")
+        raise wrong("delay", f"it is longer than a delay may be ({MAX_DELAY_MS // 86_400_000} days)", Reason.BAD_DELAY)
     return total

@@ -19,6 +19,7 @@ from restate_protocol.status import StatusCode
 from ..deployments.schema import Violation
 from .admission import Admission
 from .errors import Refused
+from .reasons import Reason
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}", re.ASCII)
 
@@ -39,7 +40,7 @@ def invocation_of(request: Aimed, admission: Admission) -> bytes:
     text, target = request.invocation_id, request.target
     if target is None:
         if not text:
-            raise wrong("invocation_id", "give invocation_id or target; both are missing")
+            raise wrong("invocation_id", "give invocation_id or target; both are missing", Reason.BAD_ID)
         return parsed_id(text)
     if text:
         raise wrong("target", "give invocation_id or target, not both")
@@ -55,13 +56,13 @@ def parsed_id(text: str) -> bytes:
     try:
         return ids.parse_invocation_id(text)
     except IdError as error:
-        raise wrong("invocation_id", str(error)) from None
+        raise wrong("invocation_id", str(error), Reason.BAD_ID) from None
 
 
-def wrong(field: str, description: str) -> Refused:
+def wrong(field: str, description: str, reason: Reason | None = None) -> Refused:
     """INVALID_ARGUMENT about one field."""
     violation = Violation(field, description)
-    return Refused(StatusCode.INVALID_ARGUMENT, str(violation), (violation,))
+    return Refused(StatusCode.INVALID_ARGUMENT, str(violation), (violation,), reason)
 
 
 def _id_of(target: pb.Target, admission: Admission) -> bytes:
@@ -88,7 +89,7 @@ def _key(target: pb.Target, service: Service, name: str) -> str | None:
             raise wrong("target.key", f"{name} has no keys; leave it empty")
         return None
     if not target.key:
-        raise wrong("target.key", f"it is missing; {name} has one")
+        raise wrong("target.key", f"it is missing; {name} has one", Reason.MISSING_KEY)
     if service.key_type is int and _INTEGER.fullmatch(target.key) is None:
         message = f"{target.key!r} is no integer in decimal digits without leading zeros, as keys of {name} are written"
         raise wrong("target.key", message)

@@ -11,6 +11,7 @@ from restate_protocol.status import StatusCode
 from ..deployments.json_text import parse
 from ..deployments.schema import Schema
 from .errors import Refused
+from .reasons import Reason
 
 
 def value_of(request: pb.ResolveAwakeableRequest | pb.SendSignalRequest) -> Value:
@@ -65,7 +66,7 @@ def check_fits(awakeable_id: str, value: Value, wanted: str, schema: Schema | No
             _check_message(value, wanted, schema)
     except (ValueError, RecursionError) as error:
         message = f"{awakeable_id} waits for {wanted}, and the value is none: {error}"
-        raise Refused(StatusCode.INVALID_ARGUMENT, message) from None
+        raise Refused(StatusCode.INVALID_ARGUMENT, message, reason=Reason.INVALID_MESSAGE) from None
 
 
 def check_awakeable(text: str) -> None:
@@ -77,7 +78,7 @@ def check_awakeable(text: str) -> None:
     try:
         parse_awakeable_id(text)
     except IdError as error:
-        raise Refused(StatusCode.INVALID_ARGUMENT, f"awakeable_id: {error}") from None
+        raise Refused(StatusCode.INVALID_ARGUMENT, f"awakeable_id: {error}", reason=Reason.BAD_ID) from None
 
 
 def _check_message(value: Value, full_name: str, schema: Schema | None) -> None:
@@ -93,5 +94,6 @@ def _checked_json(text: str) -> bytes:
     try:
         parse(text)
     except (ValueError, RecursionError) as error:
-        raise Refused(StatusCode.INVALID_ARGUMENT, f"json is not JSON: {error}") from None
+        message = f"json is not JSON: {error}"
+        raise Refused(StatusCode.INVALID_ARGUMENT, message, reason=Reason.INVALID_MESSAGE) from None
     return text.encode()

@@ -32,8 +32,10 @@ def parse_delay(text: str) -> int:
     """Milliseconds in a delay, rounded down.
 
     Raises:
-        ValueError: it is no delay, or longer than MAX_DELAY_MS.
+        ValueError: it is no delay, lies in the past, or is longer than MAX_DELAY_MS.
     """
+    if text.lstrip().startswith("-"):
+        raise ValueError(f"{text!r} lies in the past; a delay begins now")
     total = _iso(text) if text[:1] in ("P", "p") else _friendly(text.strip().lower())
     if total is None:
         raise ValueError(f"{text!r} is no delay; write 10s, 60ms, 1h 30min or PT1M")

@@ -12,18 +12,21 @@ RestateError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo  # type: ignore[import-untyped]
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo  # type: ignore[import-untyped]
 from restate_protocol.errors import RestateError, TerminalError
 from restate_protocol.journal import Failure
 from restate_protocol.status import StatusCode
 
-from ..deployments.schema import InvalidMessage, Violation
+from ..deployments.schema import Fault, InvalidMessage, Violation
+from ..engine.overload import Bound, Overloaded
+from .reasons import Reason, reason_of
 
 SOURCE = "restate-error-source"
 INGRESS = "ingress"
@@ -32,7 +35,22 @@ HANDLER = "handler"
 #: Longest text of an error on the wire, in characters; headers and trailers have limits of their own.
 MAX_MESSAGE_CHARACTERS = 2_048
 
+#: The domain of the reasons in ErrorInfo, for what the ingress says.
+DOMAIN = "restate.ingress.v1"
+
 _TYPE_PREFIX = "type.googleapis.com/"
+
+_REASONS_OF_FAULTS = {
+    Fault.UNREADABLE: Reason.INVALID_MESSAGE,
+    Fault.UNKNOWN_FIELD: Reason.UNKNOWN_FIELD,
+    Fault.RULE: Reason.VALIDATION,
+    Fault.KEY: Reason.MISSING_KEY,
+}
+_REASONS_OF_BOUNDS = {
+    Bound.WAITING_CALLERS: Reason.WAITING_CALLERS,
+    Bound.QUEUED_INVOCATIONS: Reason.QUEUED_INVOCATIONS,
+    Bound.BYTES_IN_FLIGHT: Reason.BYTES_IN_FLIGHT,
+}
 
 
 class Refused(RestateError):
@@ -42,13 +60,17 @@ class Refused(RestateError):
         code: what the caller gets.
         message: what happened and what to do.
         violations: the fields that are wrong, for INVALID_ARGUMENT.
+        reason: why, in one word; None: what the code says.
     """
 
-    def __init__(self, code: StatusCode, message: str, violations: Sequence[Violation] = ()) -> None:
+    def __init__(
+        self, code: StatusCode, message: str, violations: Sequence[Violation] = (), reason: Reason | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.violations = tuple(violations)
+        self.reason = reason or reason_of(code)
 
 
 class Failed(RestateError):
@@ -106,12 +128,16 @@ class Answer:
     Args:
         source: INGRESS or HANDLER: who said it.
         details: typed errors, field violations, metadata.
+        reason: why the ingress refused; None where a handler said it.
+        retry_after_ms: when the same request may be taken, in milliseconds from now; None: that is not known.
     """
 
     source: str
     code: StatusCode
     message: str
     details: tuple[Detail, ...] = ()
+    reason: Reason | None = None
+    retry_after_ms: int | None = None
 
 
 def answer_of_failure(failure: Failure) -> Answer:
@@ -129,16 +155,34 @@ def answer_of(error: Refused | Failed | TerminalError) -> Answer:
     """What the ingress, the engine or a handler said."""
     if isinstance(error, Failed):
         return answer_of_failure(error.failure)
-    violations = error.violations if isinstance(error, Refused) else ()
-    if not violations:
-        return Answer(INGRESS, error.code, _short(error.message))
+    if isinstance(error, Overloaded):
+        return _answer_of_overload(error)
+    if isinstance(error, Refused):
+        return refusal(error.code, error.message, error.reason, error.violations)
+    return refusal(error.code, error.message, reason_of(error.code))
+
+
+def refusal(
+    code: StatusCode, message: str, reason: Reason, violations: Sequence[Violation] = (), more: Sequence[Message] = ()
+) -> Answer:
+    """What the ingress says: the fields that are wrong, then why in one word, then more details."""
     wrong = [BadRequest.FieldViolation(field=one.field, description=one.description) for one in violations]
-    return Answer(INGRESS, error.code, _short(error.message), (_detail(BadRequest(field_violations=wrong)),))
+    details: list[Message] = [BadRequest(field_violations=wrong)] if wrong else []
+    details.append(ErrorInfo(reason=reason.value.upper(), domain=DOMAIN))
+    return Answer(INGRESS, code, _short(message), tuple(_detail(one) for one in (*details, *more)), reason)
+
+
+def _answer_of_overload(error: Overloaded) -> Answer:
+    delay = Duration()
+    delay.FromMilliseconds(error.retry_after_ms)
+    answer = refusal(error.code, error.message, _REASONS_OF_BOUNDS[error.bound], (), (RetryInfo(retry_delay=delay),))
+    return replace(answer, retry_after_ms=error.retry_after_ms)
 
 
 def refused_message(error: InvalidMessage) -> Refused:
     """INVALID_ARGUMENT with the paths of the fields."""
-    return Refused(StatusCode.INVALID_ARGUMENT, f"the request is {error}", error.violations)
+    reason = _REASONS_OF_FAULTS[error.fault]
+    return Refused(StatusCode.INVALID_ARGUMENT, f"the request is {error}", error.violations, reason)
 
 
 def _detail(message: Message) -> Detail:

@@ -3,13 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import grpc
+from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1.health import aio
-from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from .admission import Routes
+from .errors import INGRESS, SOURCE
 
 SERVICE = "grpc.health.v1.Health"
+
+
+class Servicer(aio.HealthServicer):
+    """The library's, with what it leaves out: List, and an error that says what is unknown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._statuses: dict[str, Any] = {"": HealthCheckResponse.SERVING}
+
+    async def set(self, service: str, status: Any) -> None:
+        """Sets the status of a service."""
+        self._statuses[service] = status
+        await super().set(service, status)
+
+    async def enter_graceful_shutdown(self) -> None:
+        """Sets everything to NOT_SERVING, for good."""
+        self._statuses = dict.fromkeys(self._statuses, HealthCheckResponse.NOT_SERVING)
+        await super().enter_graceful_shutdown()
+
+    async def Check(self, request: HealthCheckRequest, context: Any) -> HealthCheckResponse:  # noqa: N802 (its name)
+        """The status of the runtime or of a service."""
+        status = self._statuses.get(request.service)
+        if status is None:
+            message = f"no deployment serves {request.service}"
+            await context.abort(grpc.StatusCode.NOT_FOUND, message, ((SOURCE, INGRESS),))
+        return HealthCheckResponse(status=status)
+
+    async def List(self, request: Any, context: Any) -> Any:  # noqa: N802 (its name)
+        """The status of the runtime and of every service."""
+        found = {name: HealthCheckResponse(status=status) for name, status in self._statuses.items()}
+        return pb.HealthListResponse(statuses=found)  # type: ignore[attr-defined]  # younger than its type stubs
 
 
 class Health:
@@ -20,7 +55,7 @@ class Health:
     """
 
     def __init__(self, routes: Routes) -> None:
-        self.servicer = aio.HealthServicer()
+        self.servicer = Servicer()
         self._routes = routes
         self._shown: set[str] = set()
         self._changed = asyncio.Event()

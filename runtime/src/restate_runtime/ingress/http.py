@@ -27,6 +27,7 @@ from .connect import JSON_TYPE, PROTO_TYPE, Headers, HttpProblem, Reply
 from .control import Control, ControlMethod
 from .errors import Failed, Refused, answer_of
 from .http_server import HttpServer
+from .reasons import Reason
 from .waiting import Waiting
 
 HEALTH = "/healthz"
@@ -130,7 +131,7 @@ class HttpApp:
         door = self._door(path) if control is None else None
         if scope["method"] != "POST":
             message = f"{path} takes POST, not {scope['method']}"
-            raise HttpProblem(405, StatusCode.UNIMPLEMENTED, message, [(b"allow", b"POST")])
+            raise HttpProblem(405, StatusCode.UNIMPLEMENTED, message, [(b"allow", b"POST")], Reason.HTTP_METHOD)
         caller.schema = None if door is None else door.schema
         length = self._read_headers(scope["headers"], caller)
         body = await self._body(caller, length)
@@ -145,7 +146,8 @@ class HttpApp:
     def _health(self, method: str) -> Reply:
         if method not in ("GET", "HEAD"):
             message = f"{HEALTH} takes GET, not {method}"
-            raise HttpProblem(405, StatusCode.UNIMPLEMENTED, message, [(b"allow", b"GET, HEAD")])
+            allow = (b"allow", b"GET, HEAD")
+            raise HttpProblem(405, StatusCode.UNIMPLEMENTED, message, [allow], Reason.HTTP_METHOD)
         if self._draining:
             return _reply(b'{"status":"stopping"}', JSON_TYPE, [], 503)
         return _reply(b'{"status":"serving"}', JSON_TYPE, [])
@@ -157,7 +159,7 @@ class HttpApp:
             if error.code is not StatusCode.UNIMPLEMENTED:
                 raise
             message = f"{error.message}. The path is /package.Service/Method"
-            raise HttpProblem(404, StatusCode.UNIMPLEMENTED, message) from None
+            raise HttpProblem(404, StatusCode.UNIMPLEMENTED, message, (), error.reason) from None
 
     def _read_headers(self, headers: list[tuple[bytes, bytes]], caller: _Caller) -> int:
         """Takes what is HTTP's and Connect's, keeps the rest as metadata; gives the content length, -1 if unknown."""
@@ -295,11 +297,13 @@ class _Watch:
 async def _control(method: ControlMethod, body: bytes, caller: _Caller) -> Reply:
     name = method.request.desc().type_name
     if caller.json and too_deep(body):
-        raise Refused(StatusCode.INVALID_ARGUMENT, f"the request is not a valid {name}: its JSON is nested too deep")
+        message = f"the request is not a valid {name}: its JSON is nested too deep"
+        raise Refused(StatusCode.INVALID_ARGUMENT, message, reason=Reason.INVALID_MESSAGE)
     try:
         request = _from_json(method.request, body) if caller.json else method.request.from_binary(body)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise Refused(StatusCode.INVALID_ARGUMENT, f"the request is not a valid {name}: {error}") from None
+        message = f"the request is not a valid {name}: {error}"
+        raise Refused(StatusCode.INVALID_ARGUMENT, message, reason=Reason.INVALID_MESSAGE) from None
     response = await method.call(request, caller)
     if caller.json:
         return _reply(response.to_json().encode(), JSON_TYPE, caller.headers)

@@ -13,6 +13,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from restate_runtime.engine.commit_times import BOUNDS_S
+from restate_runtime.engine.overload import Bound, Load, LoadLimits
 
 from .ports import AnswerCounts
 
@@ -30,6 +31,7 @@ class Figures:
         waiting: attempts that wait for a session with credit, by deployment.
         sessions: open sessions by deployment.
         keys_held: keys that an exclusive invocation holds.
+        load, load_limits: how much work there is, and how much is taken on.
         commit_counts, commit_sum_s: as in CommitTimes.
         answers: what each ingress answered, by the name of its protocol.
     """
@@ -42,6 +44,8 @@ class Figures:
     waiting: Mapping[str, int]
     sessions: Mapping[str, int]
     keys_held: int
+    load: Load
+    load_limits: LoadLimits
     commit_counts: tuple[int, ...]
     commit_sum_s: float
     answers: Mapping[str, AnswerCounts]
@@ -52,6 +56,7 @@ def families(figures: Figures) -> Iterator[Metric]:
     yield from _invocations(figures)
     yield from _attempts(figures)
     yield _commits(figures)
+    yield from _load(figures)
     yield from _ingress(figures)
 
 
@@ -100,6 +105,16 @@ def _commits(figures: Figures) -> Metric:
     buckets = list(zip(ends, map(float, accumulate(figures.commit_counts)), strict=True))
     commits.add_metric([], buckets, figures.commit_sum_s)
     return commits
+
+
+def _load(figures: Figures) -> Iterator[Metric]:
+    now = GaugeMetricFamily("restate_load", "How much work from outside there is, by what is bounded.", labels=["of"])
+    most = GaugeMetricFamily("restate_load_limit", "How much of it is taken on.", labels=["of"])
+    for bound in Bound:
+        now.add_metric([bound.value], getattr(figures.load, bound.value))
+        most.add_metric([bound.value], getattr(figures.load_limits, bound.value))
+    yield now
+    yield most
 
 
 def _ingress(figures: Figures) -> Iterator[Metric]:

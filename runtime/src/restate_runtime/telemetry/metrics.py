@@ -105,6 +105,8 @@ class Metrics:
             waiting=self._dispatcher.waiting(),
             sessions=Counter(one.deployment_id for one in self._dispatcher.all_sessions()),
             keys_held=len(self._engine.world.queues),
+            load=self._engine.load(),
+            load_limits=self._engine.doorkeeper.limits,
             commit_counts=tuple(self._engine.commit_times.counts),
             commit_sum_s=self._engine.commit_times.sum_s,
             answers=self._answers,
@@ -112,7 +114,7 @@ class Metrics:
 
     def _live(self) -> dict[str, int]:
         """What is ready, running or backing off: only memory knows."""
-        found = Counter(self._engine.live_status(one) for one in self._engine.world.invocations)
+        found = Counter(map(self._engine.live_status, {*self._engine.world.invocations, *self._dispatcher.parked()}))
         return {status: found[status] for status in ("ready", "running", "backing-off")}
 
 
