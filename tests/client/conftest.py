@@ -1,21 +1,21 @@
-"""A fake ingress: a grpc.aio server on a free port that records calls and answers as each test says."""
+"""A fake ingress for each test, and connections to it that go either way: over a session, or call by call."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
 
 import grpc.aio
 import pytest
-from protobuf.wkt.google.protobuf.any_pb import Any as AnyMessage
+import restate_client
 from protobuf.wkt.google.protobuf.wrappers_pb import Int32Value, StringValue
+from restate_client.settings import Settings
 from restate_client.stub import Client, Method
-from restate_protocol import codec
 from restate_protocol.callers import Caller
 from restate_protocol.errors import TypedError
-from restate_protocol.gen.google.rpc.status_pb import Status
 from restate_protocol.services import HandlerDescriptor, HandlerMode
+
+from tests.client.fake_ingress import FakeIngress, Handlers
 
 C = TypeVar("C", bound=Caller)
 
@@ -31,6 +31,18 @@ _ECHO = HandlerDescriptor("echo.v1.Echo", "Say", "say", HandlerMode.SERVICE, Str
 _BUY = HandlerDescriptor(
     "echo.v1.Echo", "Buy", "buy", HandlerMode.SERVICE, StringValue, StringValue, errors=(SoldOutError,)
 )
+_LOOK = HandlerDescriptor(
+    "echo.v1.Echo", "Look", "look", HandlerMode.SERVICE, StringValue, StringValue, no_side_effects=True
+)
+_NAMED = HandlerDescriptor(
+    "echo.v1.Echo", "Named", "named", HandlerMode.SERVICE, StringValue, StringValue, idempotency_field="value"
+)
+_ADD = HandlerDescriptor(
+    "echo.v1.Counter", "Add", "add", HandlerMode.EXCLUSIVE, Int32Value, Int32Value, key_field="value"
+)
+_RUN = HandlerDescriptor(
+    "echo.v1.Flow", "Run", "run", HandlerMode.RUN, StringValue, StringValue, key_field="value", errors=(SoldOutError,)
+)
 
 
 class EchoClient(Client[C]):
@@ -44,69 +56,39 @@ class EchoClient(Client[C]):
     def buy(self) -> Method[C, StringValue, StringValue]:
         return self._method(_BUY)
 
+    @property
+    def look(self) -> Method[C, StringValue, StringValue]:
+        return self._method(_LOOK)
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A call as the server saw it."""
+    @property
+    def named(self) -> Method[C, StringValue, StringValue]:
+        return self._method(_NAMED)
 
-    path: str
-    data: bytes
-    metadata: dict[str, str | bytes]
-    context: grpc.aio.ServicerContext[bytes, bytes]
+    @property
+    def add(self) -> Method[C, Int32Value, Int32Value]:
+        return self._method(_ADD)
 
-    async def fail(
-        self, code: grpc.StatusCode, message: str, *, source: str = "", details: tuple[object, ...] = ()
-    ) -> bytes:
-        """Ends the call as the ingress does."""
-        trailing: list[tuple[str, str | bytes]] = [("restate-error-source", source)] if source else []
-        if details:
-            status = Status(code=code.value[0], message=message, details=[_any(one) for one in details])
-            trailing.append(("grpc-status-details-bin", status.to_binary()))
-        await self.context.abort(code, message, tuple(trailing))
-        raise AssertionError("abort raises")
-
-    async def accepted(self, invocation_id: str, status: str = "accepted") -> None:
-        """Sends the initial metadata that says the invocation is durable."""
-        await self.context.send_initial_metadata((("restate-invocation-id", invocation_id), ("restate-status", status)))
+    @property
+    def run(self) -> Method[C, StringValue, StringValue]:
+        return self._method(_RUN)
 
 
-def _any(detail: object) -> AnyMessage:
-    name = codec.full_name(type(detail))
-    return AnyMessage(type_url=f"type.googleapis.com/{name}", value=codec.encode(detail))
+class StillClock:
+    """Time that passes only while a connection waits between tries. Luck: none."""
 
+    def __init__(self) -> None:
+        self.time_s = 0.0
+        self.waits: list[float] = []
 
-Answer: TypeAlias = Callable[[Incoming], Awaitable[bytes]]
+    def now_s(self) -> float:
+        return self.time_s
 
+    def luck(self) -> float:
+        return 0.0
 
-@dataclass(slots=True)
-class FakeIngress:
-    """The calls that came, and how to answer the next ones."""
-
-    address: str = ""
-    calls: list[Incoming] = field(default_factory=list)
-    answers: dict[str, Answer] = field(default_factory=dict)
-
-    def on(self, path: str, answer: Answer) -> None:
-        """Answers calls of this path so; all others are echoed."""
-        self.answers[path] = answer
-
-    async def handle(self, incoming: Incoming) -> bytes:
-        """Records and answers one call."""
-        self.calls.append(incoming)
-        answer = self.answers.get(incoming.path)
-        return incoming.data if answer is None else await answer(incoming)
-
-
-class _Handlers(grpc.GenericRpcHandler):
-    def __init__(self, ingress: FakeIngress) -> None:
-        self._ingress = ingress
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
-        async def unary(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-            metadata = dict(handler_call_details.invocation_metadata)
-            return await self._ingress.handle(Incoming(handler_call_details.method, data, metadata, context))
-
-        return grpc.unary_unary_rpc_method_handler(unary)
+    async def sleep(self, wait_s: float) -> None:
+        self.waits.append(round(wait_s, 6))
+        self.time_s += wait_s
 
 
 @pytest.fixture
@@ -114,11 +96,39 @@ async def ingress() -> AsyncIterator[FakeIngress]:
     """A fake ingress that serves until the test ends."""
     fake = FakeIngress()
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((_Handlers(fake),))
+    server.add_generic_rpc_handlers((Handlers(fake),))
     fake.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     yield fake
     await server.stop(None)
+
+
+@pytest.fixture(params=["session", "unary"])
+def way(request: pytest.FixtureRequest, ingress: FakeIngress) -> str:
+    """How calls travel. The ingress serves sessions only where they are used."""
+    one: str = request.param
+    ingress.credits = 100 if one == "session" else None
+    return one
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    """The connection's time."""
+    return StillClock()
+
+
+@pytest.fixture
+async def connection(ingress: FakeIngress, way: str, clock: StillClock) -> AsyncIterator[restate_client.Connection]:
+    """A connection, either way, whose waits between tries take no time."""
+    settings = Settings(ingress.address)
+    async with restate_client.Connection(settings, session=way == "session", clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def echo(connection: restate_client.Connection) -> Any:
+    """The generated client of the tests' service, on that connection."""
+    return EchoClient(connection)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,23 +16,12 @@ from restate_protocol.errors import IdError
 from restate_protocol.gen.restate.ingress.v1 import ingress_pb as pb
 
 if TYPE_CHECKING:
-    from .conftest import FakeIngress, Incoming
+    from tests.client.fake_ingress import FakeIngress, Incoming
 
 SAY = "/echo.v1.Echo/Say"
 INGRESS = "/restate.ingress.v1.Ingress/"
 INVOCATION = ids.invocation_id_text(bytes(16))
 AWAKEABLE = ids.awakeable_id_text(bytes(16), 1)
-
-
-@pytest.fixture
-async def connection(ingress: FakeIngress) -> AsyncIterator[restate_client.Connection]:
-    async with restate_client.connect(ingress.address) as opened:
-        yield opened
-
-
-@pytest.fixture
-def echo(connection: restate_client.Connection, echo_client: Any) -> Any:
-    return echo_client(connection)
 
 
 async def accept(incoming: Incoming) -> bytes:
@@ -204,7 +192,7 @@ async def test_a_timeout_names_the_invocation_that_goes_on(ingress: FakeIngress,
 
 
 async def test_a_runtime_that_is_not_there_is_named_with_what_to_do(echo_client: Any) -> None:
-    async with restate_client.connect("127.0.0.1:1") as connection:
+    async with restate_client.connect("127.0.0.1:1", retry=None) as connection:
         with pytest.raises(restate_client.ConnectionFailed, match=r"127\.0\.0\.1:1.*restate-runtime") as caught:
             await echo_client(connection).say(StringValue())
     assert caught.value.code is StatusCode.UNAVAILABLE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +11,15 @@ import restate_client
 from protobuf.wkt.google.protobuf.duration_pb import Duration
 from protobuf.wkt.google.protobuf.wrappers_pb import BoolValue, Int32Value, StringValue
 from restate_client import FieldViolation, IngressError, StatusCode, TerminalError, TypedError
+from restate_protocol import ids
 from restate_protocol.gen.google.rpc import error_details_pb as details_pb
 
+from tests.client.fake_ingress import Garbage
+
 if TYPE_CHECKING:
-    from .conftest import FakeIngress, Incoming
+    from tests.client.fake_ingress import FakeIngress, Incoming
 
 BUY = "/echo.v1.Echo/Buy"
-
-
-@pytest.fixture
-async def echo(ingress: FakeIngress, echo_client: Any) -> AsyncIterator[Any]:
-    async with restate_client.connect(ingress.address) as connection:
-        yield echo_client(connection)
 
 
 def fail(ingress: FakeIngress, code: grpc.StatusCode, source: str, *details: object, message: str = "why") -> None:
@@ -62,39 +58,66 @@ async def test_a_detail_that_was_not_declared_is_a_terminal_error(ingress: FakeI
 
 
 async def test_a_detail_that_cannot_be_read_does_not_hide_the_failure(ingress: FakeIngress, echo: Any) -> None:
-    async def answer(incoming: Incoming) -> bytes:
-        trailing = (("restate-error-source", "handler"), ("grpc-status-details-bin", b"\xff\xff"))
-        await incoming.context.abort(grpc.StatusCode.ABORTED, "why", trailing)
-        raise AssertionError
-
-    ingress.on(BUY, answer)
+    fail(ingress, grpc.StatusCode.ABORTED, "handler", Garbage("google.protobuf.Int32Value"))
     error = await caught(echo)
     assert type(error) is TerminalError
     assert error.code is StatusCode.ABORTED
 
 
+RETRY = details_pb.RetryInfo(retry_delay=Duration(seconds=1, nanos=500_000_000))
+INVOCATION = ids.invocation_id_text(bytes(16))
+
+
 @pytest.mark.parametrize(
-    ("code", "cls"),
+    ("code", "details", "cls"),
     [
-        (grpc.StatusCode.INVALID_ARGUMENT, restate_client.InvalidRequest),
-        (grpc.StatusCode.UNIMPLEMENTED, restate_client.UnknownHandler),
-        (grpc.StatusCode.PERMISSION_DENIED, restate_client.PrivateHandler),
-        (grpc.StatusCode.ALREADY_EXISTS, restate_client.WorkflowAlreadyStarted),
-        (grpc.StatusCode.NOT_FOUND, restate_client.InvocationNotFound),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, restate_client.Overloaded),
-        (grpc.StatusCode.DEADLINE_EXCEEDED, restate_client.CallTimeout),
-        (grpc.StatusCode.FAILED_PRECONDITION, IngressError),
-        (grpc.StatusCode.UNAVAILABLE, IngressError),
-        (grpc.StatusCode.INTERNAL, IngressError),
+        ("INVALID_ARGUMENT", (), restate_client.InvalidRequest),
+        ("UNIMPLEMENTED", (), restate_client.UnknownHandler),
+        ("PERMISSION_DENIED", (), restate_client.PrivateHandler),
+        ("ALREADY_EXISTS", (), restate_client.IdempotencyKeyReused),
+        ("NOT_FOUND", (), restate_client.InvocationNotFound),
+        ("RESOURCE_EXHAUSTED", (RETRY,), restate_client.Overloaded),
+        ("RESOURCE_EXHAUSTED", (), restate_client.MessageTooLong),
+        ("DEADLINE_EXCEEDED", (), restate_client.CallTimeout),
+        ("UNAVAILABLE", (), restate_client.RuntimeStopping),
+        ("INTERNAL", (), restate_client.RuntimeFailed),
+        ("FAILED_PRECONDITION", (), IngressError),
+        ("ABORTED", (), IngressError),
+        ("UNAUTHENTICATED", (), IngressError),
     ],
 )
-async def test_what_the_ingress_says_is_never_a_terminal_error(
-    ingress: FakeIngress, echo: Any, code: grpc.StatusCode, cls: type[IngressError]
+async def test_each_refusal_of_the_ingress_has_its_class(
+    ingress: FakeIngress, echo: Any, code: str, details: tuple[object, ...], cls: type[IngressError]
 ) -> None:
-    fail(ingress, code, "ingress")
+    fail(ingress, grpc.StatusCode[code], "ingress", *details)
     error = await caught(echo)
     assert type(error) is cls
-    assert error.code == code.value[0]
+    assert isinstance(error, IngressError)
+    assert not isinstance(error, TerminalError)
+    assert error.code.name == code
+    assert error.message.startswith("why")
+    assert getattr(error, "violations", ()) == ()
+    assert getattr(error, "retry_after", None) == (timedelta(seconds=1.5) if details else None)
+
+
+async def test_a_workflow_that_was_started_before_is_not_a_reused_key(ingress: FakeIngress, echo: Any) -> None:
+    async def answer(incoming: Incoming) -> bytes:
+        return await incoming.fail(grpc.StatusCode.ALREADY_EXISTS, "started before", invocation_id=INVOCATION)
+
+    ingress.on("/echo.v1.Flow/Run", answer)
+    with pytest.raises(restate_client.WorkflowAlreadyStarted, match="started before") as info:
+        await echo.run(StringValue(value="w"))
+    assert info.value.invocation_id == INVOCATION
+
+
+async def test_a_key_that_belongs_to_another_request_names_the_invocation(ingress: FakeIngress, echo: Any) -> None:
+    async def answer(incoming: Incoming) -> bytes:
+        return await incoming.fail(grpc.StatusCode.ALREADY_EXISTS, "another request", invocation_id=INVOCATION)
+
+    ingress.on(BUY, answer)
+    with pytest.raises(restate_client.IdempotencyKeyReused, match="another request") as info:
+        await echo.buy(StringValue(), idempotency_key="1")
+    assert info.value.invocation_id == INVOCATION
 
 
 async def test_the_same_code_of_a_handler_is_a_terminal_error(ingress: FakeIngress, echo: Any) -> None:
@@ -110,30 +133,16 @@ async def test_an_invalid_request_names_the_fields(ingress: FakeIngress, echo: A
     assert error.violations == (FieldViolation("seat.row", "must be positive"),)
 
 
-async def test_an_overload_says_when_to_try_again(ingress: FakeIngress, echo: Any) -> None:
-    retry = details_pb.RetryInfo(retry_delay=Duration(seconds=1, nanos=500_000_000))
-    fail(ingress, grpc.StatusCode.RESOURCE_EXHAUSTED, "ingress", retry)
-    error = await caught(echo)
-    assert isinstance(error, restate_client.Overloaded)
-    assert error.retry_after == timedelta(seconds=1.5)
-
-
-async def test_an_error_from_some_other_server_names_the_address(ingress: FakeIngress, echo: Any) -> None:
+async def test_an_error_from_some_other_server_names_the_address(ingress: FakeIngress, echo_client: Any) -> None:
     fail(ingress, grpc.StatusCode.UNIMPLEMENTED, "")
+    async with restate_client.connect(ingress.address) as connection:
+        await _names_the_address(ingress, echo_client(connection))
+
+
+async def _names_the_address(ingress: FakeIngress, echo: Any) -> None:
     error = await caught(echo)
     assert type(error) is IngressError
     assert f"{ingress.address} is no Restate ingress" in str(error)
-
-
-async def test_a_connection_that_breaks_after_acceptance_names_the_invocation(ingress: FakeIngress, echo: Any) -> None:
-    async def answer(incoming: Incoming) -> bytes:
-        await incoming.accepted("inv_1")
-        return await incoming.fail(grpc.StatusCode.UNAVAILABLE, "gone")
-
-    ingress.on(BUY, answer)
-    error = await caught(echo)
-    assert isinstance(error, restate_client.ConnectionFailed)
-    assert error.invocation_id == "inv_1"
 
 
 async def test_an_answer_that_is_not_the_response_says_so(ingress: FakeIngress, echo: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from restate_protocol.errors import IdError
 from restate_protocol.gen.restate.ingress.v1 import ingress_pb as pb
 
 if TYPE_CHECKING:
-    from .conftest import FakeIngress, Incoming
+    from tests.client.fake_ingress import FakeIngress, Incoming
 
 SAY = "/echo.v1.Echo/Say"
 CANCEL = "/restate.ingress.v1.Ingress/Cancel"
@@ -30,23 +30,15 @@ async def accept(incoming: Incoming) -> bytes:
     return b""
 
 
-@pytest.fixture
-async def connection(ingress: FakeIngress) -> AsyncIterator[restate_client.Connection]:
+@pytest.fixture(autouse=True)
+def sends_are_accepted(ingress: FakeIngress) -> None:
     ingress.on(SAY, accept)
-    async with restate_client.connect(ingress.address) as opened:
-        yield opened
 
 
 @pytest.fixture
 def blocking(ingress: FakeIngress) -> Iterator[sync.BlockingConnection]:
-    ingress.on(SAY, accept)
     with sync.connect(ingress.address) as opened:
         yield opened
-
-
-@pytest.fixture
-def echo(connection: restate_client.Connection, echo_client: Any) -> Any:
-    return echo_client(connection)
 
 
 async def test_a_handle_cancels_its_invocation(ingress: FakeIngress, echo: Any) -> None:

@@ -16,7 +16,7 @@ from restate_protocol import ids
 from restate_protocol.gen.restate.ingress.v1 import ingress_pb as pb
 
 if TYPE_CHECKING:
-    from .conftest import FakeIngress, Incoming
+    from tests.client.fake_ingress import FakeIngress, Incoming
 
 SAY = "/echo.v1.Echo/Say"
 INGRESS = "/restate.ingress.v1.Ingress/"
@@ -97,7 +97,7 @@ async def test_awakeables_are_completed_through_a_blocking_connection(
 
 def test_a_blocking_connection_to_nobody_names_the_address(echo_client: Any) -> None:
     with (
-        sync.connect("127.0.0.1:1") as connection,
+        sync.connect("127.0.0.1:1", retry=None) as connection,
         pytest.raises(restate_client.ConnectionFailed, match=r"127\.0\.0\.1:1"),
     ):
         echo_client(connection).say(StringValue())

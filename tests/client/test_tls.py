@@ -14,6 +14,8 @@ import restate_client
 from protobuf.wkt.google.protobuf.wrappers_pb import StringValue
 from restate_client import Tls, sync
 
+from tests.client.fake_ingress import SESSION
+
 HERE = Path(__file__).parent / "tls"
 CERTIFICATE = (HERE / "cert.pem").read_bytes()
 KEY = (HERE / "key.pem").read_bytes()
@@ -24,7 +26,9 @@ async def echo(data: bytes, context: object) -> bytes:
 
 
 class _Echo(grpc.GenericRpcHandler):
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+        if handler_call_details.method == SESSION:
+            return None
         behaviour: Any = echo
         return grpc.unary_unary_rpc_method_handler(behaviour)
 

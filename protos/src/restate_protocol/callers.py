@@ -33,7 +33,7 @@ class CallOptions:
 
 
 class Caller(ABC):
-    """The seam under generated clients. What the two methods return depends on the subclass."""
+    """The seam under generated clients. What the methods return depends on the subclass."""
 
     @abstractmethod
     def _restate_call(self, handler: HandlerDescriptor[Any, Any], request: Any, options: CallOptions) -> Any:
@@ -42,6 +42,21 @@ class Caller(ABC):
     @abstractmethod
     def _restate_send(self, handler: HandlerDescriptor[Any, Any], request: Any, options: CallOptions) -> Any:
         """Sends one way and gives something that yields a handle."""
+
+    def _restate_handle(
+        self,
+        handler: HandlerDescriptor[Any, Any],
+        invocation_id: str | None,
+        key: str | int | None,
+        idempotency_key: str | None,
+    ) -> Any:
+        """Gives the handle of an invocation: by its id, or by what it was called with.
+
+        Raises:
+            IdError: it is not an invocation id.
+            ValueError: this does not name an invocation of the handler.
+        """
+        raise TypeError(f"{type(self).__name__} has no handles of invocations")
 
 
 class ContextCaller(Caller):

@@ -49,6 +49,7 @@ class HandlerDescriptor(Generic[Req, Res]):
         key_field: Python name of the request's key field; None for plain services.
         idempotency_field: Python name of the request's idempotency key field, if any.
         errors: the exceptions generated from the handler's `errors`.
+        no_side_effects: the contract says `idempotency_level = NO_SIDE_EFFECTS`: calling it twice does no harm.
     """
 
     service: str
@@ -60,6 +61,7 @@ class HandlerDescriptor(Generic[Req, Res]):
     key_field: str | None = None
     idempotency_field: str | None = None
     errors: tuple[type[TypedError[Any]], ...] = ()
+    no_side_effects: bool = False
 
     def key_of(self, request: Req) -> str | None:
         """The key in canonical form (UTF-8 text or decimal), None for plain services.

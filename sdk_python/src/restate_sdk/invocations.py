@@ -14,6 +14,7 @@ from restate_protocol.handles import InvocationHandle
 from restate_protocol.journal import Failure, Result
 from restate_protocol.services import HandlerDescriptor, HandlerMode
 from restate_protocol.status import StatusCode
+from restate_protocol.targets import check_only_id, target_name
 
 from . import calls
 from .attempt import Attempt
@@ -82,7 +83,7 @@ class Invocation(InvocationHandle[Res]):
 
 
 class InvocationOperations(ContextCaller):
-    """What a context does with other invocations. The first two are the seam under generated clients."""
+    """What a context does with other invocations. The first three are the seam under generated clients."""
 
     _attempt: Attempt
 
@@ -115,6 +116,20 @@ class InvocationOperations(ContextCaller):
         attempt.wake()
         sent = Invocation(attempt, callee, partial(calls.read_response, handler), handler.errors)
         return CommandFuture(attempt, handle, lambda _: sent, ())
+
+    def _restate_handle(
+        self,
+        handler: HandlerDescriptor[Any, Res],
+        invocation_id: str | None,
+        key: str | int | None,
+        idempotency_key: str | None,
+    ) -> InvocationHandle[Res]:
+        if invocation_id is None:
+            target = target_name(handler, key, idempotency_key).invocation_id()
+        else:
+            check_only_id(key, idempotency_key)
+            target = ids.parse_invocation_id(invocation_id)
+        return Invocation(self._attempt, target, partial(calls.read_response, handler), handler.errors)
 
     @overload
     def attach(self, invocation: InvocationHandle[Res], /) -> DurableFuture[Res]: ...

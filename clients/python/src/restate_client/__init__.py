@@ -14,35 +14,50 @@ if TYPE_CHECKING:
     from restate_protocol.status import StatusCode
 
     from . import errors, sync
-    from .channels import Tls
+    from .channels import Keepalive, Tls
     from .connection import Connection, connect
     from .errors import (
         AlreadyCompleted,
         CallTimeout,
         ConnectionFailed,
+        ConnectionMisused,
         FieldViolation,
+        IdempotencyKeyReused,
         IngressError,
         InvalidRequest,
         InvocationNotFound,
+        MessageTooLong,
         Overloaded,
         PrivateHandler,
+        RuntimeFailed,
+        RuntimeStopping,
         UnknownHandler,
         WorkflowAlreadyStarted,
     )
-    from .handles import SendHandle, SendStatus
+    from .handles import Handle, KnownInvocation, SendHandle, SendStatus
+    from .retry import RetryPolicy
 
 __all__ = [
     "AlreadyCompleted",
     "CallTimeout",
     "Connection",
     "ConnectionFailed",
+    "ConnectionMisused",
     "FieldViolation",
+    "Handle",
+    "IdempotencyKeyReused",
     "IngressError",
     "InvalidRequest",
     "InvocationNotFound",
+    "Keepalive",
+    "KnownInvocation",
+    "MessageTooLong",
     "Overloaded",
     "PrivateHandler",
     "RestateError",
+    "RetryPolicy",
+    "RuntimeFailed",
+    "RuntimeStopping",
     "SendHandle",
     "SendStatus",
     "StatusCode",
@@ -58,6 +73,10 @@ __all__ = [
 
 _HOMES = {
     "Connection": ".connection",
+    "Handle": ".handles",
+    "Keepalive": ".channels",
+    "KnownInvocation": ".handles",
+    "RetryPolicy": ".retry",
     "SendHandle": ".handles",
     "SendStatus": ".handles",
     "StatusCode": "restate_protocol.status",

@@ -1,31 +1,32 @@
-"""Asynchronous connections to a runtime: gRPC unary calls on one grpc.aio channel.
+"""Asynchronous connections to a runtime.
 
-A connection knows no services; generated clients bring descriptors. It keeps nothing between calls but the channel,
-so one connection serves any number of tasks of its event loop.
+A connection knows no services; generated clients bring descriptors. It makes calls again where that is safe (`retry`),
+over a session or one by one (`session`, `aio`). One connection serves any number of tasks of its event loop.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
-import grpc
-import grpc.aio
 from restate_protocol.callers import CallOptions, ConnectionCaller
 from restate_protocol.services import HandlerDescriptor
 from restate_protocol.status import StatusCode
 
-from . import wire
-from .channels import Tls, channel_options
-from .errors import ConnectionFailed
-from .failures import FailedCall, NotCompleted, error_of
-from .handles import SendHandle
-
-if TYPE_CHECKING:
-    _Method = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+from . import outgoing as out
+from .aio import AioChannel, Transport, UnaryTransport
+from .channels import Keepalive, Tls
+from .clocks import AsyncClock, SystemAsyncClock
+from .failures import CallFailed, Failure, NotCompleted
+from .handles import Handle, SendHandle
+from .outgoing import InvocationName, Outgoing
+from .replies import KnownInvocation, Reply, decode_response, found, sent
+from .retry import Again, RetryPolicy, Tries
+from .session import SessionTransport
+from .settings import DEFAULT_RETRY, MAX_REQUEST_BYTES, Settings, settings_of
+from .wire import seconds
 
 Res = TypeVar("Res")
 
@@ -35,35 +36,46 @@ def connect(
     *,
     tls: Tls | None = None,
     headers: Mapping[str, str | bytes] | None = None,
+    retry: RetryPolicy | None = DEFAULT_RETRY,
+    timeout: timedelta | None = None,
+    keepalive: Keepalive | None = None,
+    max_request_bytes: int = MAX_REQUEST_BYTES,
+    session: bool = True,
 ) -> Connection:
     """A connection to the gRPC ingress of a runtime; use it as `async with connect(…) as restate:`.
 
-    It connects on the first call and again whenever the connection was lost.
+    It connects on the first call and again whenever the connection was lost. It belongs to the process and the event
+    loop of its first call.
 
     Args:
         address: host and port of the gRPC ingress. Without a port: 8080.
         tls: TLS options. Default: plain text.
         headers: metadata of every call, for example `{"authorization": "Bearer …"}`.
+        retry: how calls that failed are made again, where that is safe. None: they are not.
+        timeout: how long each call waits that has no timeout of its own. Default: for ever.
+        keepalive: pings on the connection. Default: none.
+        max_request_bytes: the longest request, in bytes. Default 32 MiB, as the runtime has it.
+        session: many calls share one stream. False: each is a gRPC call of its own.
 
     Raises:
-        ValueError: the address is a URL, or a header is not allowed.
+        ValueError: the address is a URL, a header is not allowed, or an option makes no sense.
     """
-    return Connection(wire.target_of(address), tls=tls, metadata=wire.headers_metadata(headers or {}))
+    settings = settings_of(address, tls, headers, retry, timeout, keepalive, max_request_bytes)
+    return Connection(settings, session=session)
 
 
 class Connection(ConnectionCaller):
     """A connection to a runtime. Made by `connect`; generated clients take it."""
 
-    def __init__(self, target: str, *, tls: Tls | None, metadata: wire.Metadata) -> None:
-        self._target = target
-        self._tls = tls
-        self._metadata = metadata
-        self._channel: grpc.aio.Channel | None = None
-        self._methods: dict[str, _Method] = {}
-        self._closed = False
+    def __init__(self, settings: Settings, *, session: bool = True, clock: AsyncClock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemAsyncClock()
+        self._channel = AioChannel(settings)
+        unary = UnaryTransport(self._channel)
+        self._transport: Transport = SessionTransport(self._channel, unary) if session else unary
 
     def __repr__(self) -> str:
-        return f"Connection({self._target!r})"
+        return f"Connection({self._settings.target!r})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,42 +87,70 @@ class Connection(ConnectionCaller):
 
     async def close(self) -> None:
         """Ends the connection and the calls that wait on it. Their invocations go on."""
-        self._closed = True
-        self._methods.clear()
-        channel, self._channel = self._channel, None
-        if channel is not None:
-            await channel.close()
+        self._channel.closed = True
+        await self._transport.close()
+        await self._channel.close()
 
-    async def resolve_awakeable(self, awakeable_id: str, value: object) -> None:
+    async def resolve_awakeable(
+        self,
+        awakeable_id: str,
+        value: object,
+        *,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - a gRPC deadline
+    ) -> None:
         """Completes an awakeable. Durable on return.
 
         Args:
             awakeable_id: awk_…
             value: a message, bytes, or anything JSON can say.
+            timeout: how long to wait for the runtime's answer.
 
         Raises:
             IdError: it is not an awakeable id.
             InvocationNotFound: there is no such awakeable.
+            AlreadyCompleted: it is completed already.
             InvalidRequest: the awakeable was made for another type.
         """
-        await self._exchange(wire.resolve_awakeable(awakeable_id, value))
+        await self._exchange(out.resolve_awakeable(awakeable_id, value, seconds(timeout)))
 
-    async def reject_awakeable(self, awakeable_id: str, message: str, *, code: StatusCode = StatusCode.UNKNOWN) -> None:
+    async def reject_awakeable(
+        self,
+        awakeable_id: str,
+        message: str,
+        *,
+        code: StatusCode = StatusCode.UNKNOWN,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - a gRPC deadline
+    ) -> None:
         """Fails an awakeable: who waits for it gets a TerminalError. Durable on return.
 
         Args:
             awakeable_id: awk_…
             message: what happened, for people.
             code: the code of the error.
+            timeout: how long to wait for the runtime's answer.
 
         Raises:
             IdError: it is not an awakeable id.
             InvocationNotFound: there is no such awakeable.
+            AlreadyCompleted: it is completed already.
         """
-        await self._exchange(wire.reject_awakeable(awakeable_id, message, code))
+        await self._exchange(out.reject_awakeable(awakeable_id, message, code, seconds(timeout)))
+
+    async def lookup(self, invocation_id: str, *, timeout: timedelta | None = None) -> KnownInvocation:  # noqa: ASYNC109
+        """What the runtime has under an id.
+
+        Args:
+            invocation_id: inv_…
+            timeout: how long to wait for the runtime's answer.
+
+        Raises:
+            IdError: it is not an invocation id.
+            InvocationNotFound: there is no such invocation.
+        """
+        return await self._lookup(out.by_id(invocation_id), timeout)
 
     async def cancel(self, invocation_id: str, *, timeout: timedelta | None = None) -> None:  # noqa: ASYNC109
-        """Asks an invocation to end, as `SendHandle.cancel` does, by its id.
+        """Asks an invocation to end, as `Handle.cancel` does, by its id.
 
         Args:
             invocation_id: inv_…
@@ -121,7 +161,7 @@ class Connection(ConnectionCaller):
             InvocationNotFound: there is no such invocation.
             AlreadyCompleted: it is over.
         """
-        await self._exchange(wire.cancel(invocation_id, timeout))
+        await self._exchange(out.cancel(out.by_id(invocation_id), seconds(timeout)))
 
     async def signal(
         self,
@@ -131,7 +171,7 @@ class Connection(ConnectionCaller):
         *,
         timeout: timedelta | None = None,  # noqa: ASYNC109 - a gRPC deadline
     ) -> None:
-        """Gives a named signal to an invocation, as `SendHandle.signal` does, by its id.
+        """Gives a named signal to an invocation, as `Handle.signal` does, by its id.
 
         Args:
             invocation_id: inv_…
@@ -145,95 +185,101 @@ class Connection(ConnectionCaller):
             InvocationNotFound: there is no such invocation.
             AlreadyCompleted: it is over.
         """
-        await self._exchange(wire.send_signal(invocation_id, name, value, timeout))
+        await self._exchange(out.send_signal(out.by_id(invocation_id), name, value, seconds(timeout)))
+
+    async def reject_signal(
+        self,
+        invocation_id: str,
+        name: str,
+        message: str,
+        *,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - a gRPC deadline
+    ) -> None:
+        """Gives an invocation a named signal that is a failure, as `Handle.reject_signal` does, by its id.
+
+        Args:
+            invocation_id: inv_…
+            name: not empty, and not beginning with `restate.`.
+            message: what happened, for people.
+            timeout: how long to wait for the runtime's answer.
+
+        Raises:
+            IdError: it is not an invocation id.
+            ValueError: the name is empty or the runtime's own.
+            InvocationNotFound: there is no such invocation.
+            AlreadyCompleted: it is over.
+        """
+        await self._exchange(out.reject_signal(out.by_id(invocation_id), name, message, seconds(timeout)))
 
     def _restate_call(
         self, handler: HandlerDescriptor[Any, Res], request: Any, options: CallOptions
     ) -> Coroutine[Any, Any, Res]:
         # Encoded here, not in the coroutine: mistakes show at the caller's line, later changes of the request do not.
-        return self._call(handler, wire.call(handler, request, options))
+        return self._call(handler, out.call(handler, request, options))
 
     def _restate_send(
         self, handler: HandlerDescriptor[Any, Res], request: Any, options: CallOptions
     ) -> Coroutine[Any, Any, SendHandle[Res]]:
-        return self._send(handler, wire.send(handler, request, options))
+        return self._send(handler, out.send(handler, request, options))
 
-    async def _call(self, handler: HandlerDescriptor[Any, Res], outgoing: wire.Outgoing) -> Res:
-        data, _ = await self._exchange(outgoing)
-        return wire.decode_response(handler, data)
+    def _restate_handle(
+        self,
+        handler: HandlerDescriptor[Any, Res],
+        invocation_id: str | None,
+        key: str | int | None,
+        idempotency_key: str | None,
+    ) -> Handle[Res]:
+        return Handle(self, handler, out.name_of(handler, invocation_id, key, idempotency_key))
 
-    async def _send(self, handler: HandlerDescriptor[Any, Res], outgoing: wire.Outgoing) -> SendHandle[Res]:
-        _, initial = await self._exchange(outgoing)
-        return SendHandle(self, handler, *wire.sent(initial))
+    async def _call(self, handler: HandlerDescriptor[Any, Res], outgoing: Outgoing) -> Res:
+        return decode_response(handler, (await self._exchange(outgoing)).payload)
+
+    async def _send(self, handler: HandlerDescriptor[Any, Res], outgoing: Outgoing) -> SendHandle[Res]:
+        return SendHandle(self, handler, *sent(await self._exchange(outgoing)))
 
     async def _attach(
         self,
         handler: HandlerDescriptor[Any, Res],
-        invocation_id: str,
+        name: InvocationName,
         timeout: timedelta | None,  # noqa: ASYNC109 - a gRPC deadline
     ) -> Res:
-        data, _ = await self._exchange(wire.attach(handler, invocation_id, timeout))
-        return wire.decode_response(handler, wire.attached(data))
+        return await self._call(handler, out.attach(handler, name, seconds(timeout)))
 
     async def _output(
         self,
         handler: HandlerDescriptor[Any, Res],
-        invocation_id: str,
+        name: InvocationName,
         timeout: timedelta | None,  # noqa: ASYNC109 - a gRPC deadline
     ) -> Res | None:
         try:
-            data, _ = await self._exchange(wire.get_output(handler, invocation_id, timeout))
+            return await self._call(handler, out.get_output(handler, name, seconds(timeout)))
         except NotCompleted:
             return None
-        return wire.decode_response(handler, wire.output(data))
 
-    async def _exchange(self, outgoing: wire.Outgoing) -> tuple[bytes, wire.Metadata]:
-        """One gRPC call: the answer and its initial metadata."""
-        metadata = self._metadata + outgoing.metadata
-        call = self._method(outgoing.path)(outgoing.data, metadata=metadata, timeout=outgoing.timeout_s)
+    async def _lookup(self, name: InvocationName, timeout: timedelta | None) -> KnownInvocation:  # noqa: ASYNC109
+        return found(await self._exchange(out.lookup(name, seconds(timeout))))
+
+    async def _exchange(self, outgoing: Outgoing) -> Reply:
+        """Asks, and asks again where that is safe."""
+        settings = self._settings
+        timeout_s = settings.wait_s(outgoing)
+        began_s = self._clock.now_s()
         try:
-            data = await call
-            return data, wire.metadata_of(await call.initial_metadata())
-        except grpc.aio.AioRpcError as error:
-            raise error_of(_failed(error, self._target, outgoing)) from None
-        except asyncio.CancelledError:
-            # gRPC also says so to calls whose channel was closed; nobody has cancelled the caller then.
-            task = asyncio.current_task()
-            if not self._closed or (task is not None and task.cancelling()):
-                raise
-            raise self._was_closed() from None
+            return await self._transport.exchange(outgoing, timeout_s)
+        except CallFailed as error:
+            failure = error.failure
+        return await self._persist(Tries(settings.target, settings.retry, outgoing, began_s, timeout_s), failure)
 
-    def _method(self, path: str) -> _Method:
-        method = self._methods.get(path)
-        if method is None:
-            method = self._methods[path] = self._open().unary_unary(path)
-        return method
-
-    def _open(self) -> grpc.aio.Channel:
-        if self._closed:
-            raise self._was_closed()
-        if self._channel is None:
-            self._channel = self._new_channel()
-        return self._channel
-
-    def _was_closed(self) -> ConnectionFailed:
-        return ConnectionFailed(
-            f"this connection to {self._target} was closed: connect again", code=StatusCode.UNAVAILABLE
-        )
-
-    def _new_channel(self) -> grpc.aio.Channel:
-        options = channel_options(self._tls)
-        if self._tls is None:
-            return grpc.aio.insecure_channel(self._target, options)
-        return grpc.aio.secure_channel(self._target, self._tls.credentials(), options)
-
-
-def _failed(error: grpc.aio.AioRpcError, address: str, outgoing: wire.Outgoing) -> FailedCall:
-    return FailedCall(
-        address,
-        outgoing,
-        StatusCode.of(error.code().value[0]),
-        error.details() or "",
-        trailing=wire.metadata_of(error.trailing_metadata()),
-        initial=wire.metadata_of(error.initial_metadata()),
-    )
+    async def _persist(self, tries: Tries, failure: Failure) -> Reply:
+        """What becomes of a call whose first try failed."""
+        while True:
+            step = tries.after(failure, self._clock.now_s(), self._clock.luck())
+            if isinstance(step, Reply):
+                return step
+            if not isinstance(step, Again):
+                raise step
+            await self._clock.sleep(step.wait_s)
+            try:
+                return await self._transport.exchange(step.outgoing, step.timeout_s)
+            except CallFailed as error:
+                failure = error.failure

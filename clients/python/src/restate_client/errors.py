@@ -1,18 +1,23 @@
 """The errors of a call over a connection.
 
-RestateError                     restate_protocol.errors
-├── TerminalError                the handler said it: the invocation failed for good
-│   └── TypedError               base of the classes generated from `errors`
-└── IngressError                 the runtime's door said it, or nobody answered
-    ├── ConnectionFailed         nobody answers at the address, or the connection broke
-    ├── CallTimeout              the caller's timeout passed; the invocation goes on (also a TimeoutError)
-    ├── InvalidRequest           the contract does not allow this request
-    ├── UnknownHandler           no registered deployment has this service or handler
-    ├── PrivateHandler           only other handlers may call it
-    ├── WorkflowAlreadyStarted   the workflow of this key has run or is running
-    ├── InvocationNotFound       there is no such invocation, or it was purged
-    ├── AlreadyCompleted         the invocation is over: nothing to cancel, nobody to signal
-    └── Overloaded               the runtime takes no more for now
+RestateError                         restate_protocol.errors
+├── TerminalError                    the handler said it: the invocation failed for good
+│   └── TypedError                   base of the classes generated from `errors`
+├── ConnectionMisused                the connection was opened in another process or event loop
+└── IngressError                     the runtime's door said it, or nobody answered
+    ├── ConnectionFailed             nobody answers at the address, or the connection broke
+    │   └── RuntimeStopping          the runtime is shutting down
+    ├── CallTimeout                  the caller's timeout passed; the invocation goes on (also a TimeoutError)
+    ├── InvalidRequest               the contract does not allow this request
+    ├── MessageTooLong               the request is longer than the limit
+    ├── UnknownHandler               no registered deployment has this service or handler
+    ├── PrivateHandler               only other handlers may call it
+    ├── WorkflowAlreadyStarted       the workflow of this key has run or is running
+    ├── IdempotencyKeyReused         the idempotency key belongs to another request
+    ├── InvocationNotFound           there is no such invocation, or it was purged
+    ├── AlreadyCompleted             it is over: nothing to cancel, nobody to signal, nothing to complete
+    ├── Overloaded                   the runtime takes no more for now
+    └── RuntimeFailed                a defect of the runtime
 
 A TerminalError is the result of an invocation. An IngressError is not: except for a timeout or a broken connection,
 no invocation was made.
@@ -30,18 +35,27 @@ __all__ = [
     "AlreadyCompleted",
     "CallTimeout",
     "ConnectionFailed",
+    "ConnectionMisused",
     "FieldViolation",
+    "IdempotencyKeyReused",
     "IngressError",
     "InvalidRequest",
     "InvocationNotFound",
+    "MessageTooLong",
     "Overloaded",
     "PrivateHandler",
     "RestateError",
+    "RuntimeFailed",
+    "RuntimeStopping",
     "TerminalError",
     "TypedError",
     "UnknownHandler",
     "WorkflowAlreadyStarted",
 ]
+
+
+class ConnectionMisused(RestateError, RuntimeError):
+    """A connection was used in another process or event loop than the one that opened it. Connect there."""
 
 
 class IngressError(RestateError):
@@ -51,6 +65,9 @@ class IngressError(RestateError):
         message: what happened, where, and what to do.
         code: the gRPC status code.
         invocation_id: inv_… where the runtime had accepted the call before the error; it goes on there.
+
+    Attributes:
+        tries: how often the connection asked before it gave up; 1 where it asked once.
     """
 
     def __init__(self, message: str, *, code: StatusCode, invocation_id: str | None = None) -> None:
@@ -58,14 +75,22 @@ class IngressError(RestateError):
         self.message = message
         self.code = code
         self.invocation_id = invocation_id
+        self.tries = 1
 
     def __str__(self) -> str:
         return f"{self.code.name}: {self.message}"
 
 
 class ConnectionFailed(IngressError):
-    """Nobody answers at the address, or the connection broke. The runtime may have accepted the call all the same:
-    repeating it is safe with an idempotency key, for workflow runs, and for Attach and GetOutput."""
+    """Nobody answers at the address, or the connection broke, and retrying did not help or was not safe.
+
+    The runtime may have accepted the call all the same. Repeating it is safe with an idempotency key; with
+    `invocation_id`, attach to it.
+    """
+
+
+class RuntimeStopping(ConnectionFailed):
+    """The runtime said that it is shutting down. What it accepted goes on after its restart."""
 
 
 class CallTimeout(IngressError, TimeoutError):
@@ -98,6 +123,10 @@ class InvalidRequest(IngressError):
         self.violations = violations
 
 
+class MessageTooLong(IngressError):
+    """The request is longer than the connection or the runtime allows; nothing was journaled."""
+
+
 class UnknownHandler(IngressError):
     """No registered deployment has this service or handler."""
 
@@ -110,12 +139,19 @@ class WorkflowAlreadyStarted(IngressError):
     """The run handler of this key has run or is running. Send to it for a handle, and attach."""
 
 
+class IdempotencyKeyReused(IngressError):
+    """The idempotency key belongs to an invocation with another request; nothing was journaled.
+
+    Give each request a key of its own. `invocation_id` is the invocation that has the key, where the runtime says so.
+    """
+
+
 class InvocationNotFound(IngressError):
     """There is no such invocation or awakeable, or its retention is over."""
 
 
 class AlreadyCompleted(IngressError):
-    """The invocation is over: nothing to cancel, nobody to signal. Its result is there for `attach`."""
+    """The invocation or awakeable is over: nothing to cancel, nobody to signal. Its result is there for `attach`."""
 
 
 class Overloaded(IngressError):
@@ -129,3 +165,7 @@ class Overloaded(IngressError):
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
         super().__init__(message, code=StatusCode.RESOURCE_EXHAUSTED)
         self.retry_after = retry_after
+
+
+class RuntimeFailed(IngressError):
+    """A defect of the runtime; its log says more."""

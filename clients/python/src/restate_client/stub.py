@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from restate_protocol.futures import CallFuture, DurableFuture
     from restate_protocol.handles import InvocationHandle
 
-    from .handles import BlockingSendHandle, SendHandle
+    from .handles import BlockingHandle, BlockingSendHandle, Handle, SendHandle
 
 __all__ = ["Client", "Method"]
 
@@ -49,7 +49,7 @@ class Client(Generic[C_co]):
 
 
 class Method(Generic[C_co, Req, Res]):
-    """One rpc of a service, bound to a caller: call it, or `.send` to it one way."""
+    """One rpc of a service, bound to a caller: call it, `.send` to it, or get the `.handle` of an invocation."""
 
     __slots__ = ("_caller", "_handler")
 
@@ -189,6 +189,57 @@ class Method(Generic[C_co, Req, Res]):
             raise ValueError(f"a delay cannot be negative: {delay.total_seconds():g} s")
         options = CallOptions(idempotency_key, headers or {}, timeout, delay)
         return self._caller._restate_send(self._handler, request, options)
+
+    @overload
+    def handle(self: Method[ContextCaller, Req, Res], invocation_id: str, /) -> InvocationHandle[Res]: ...
+
+    @overload
+    def handle(
+        self: Method[ContextCaller, Req, Res], /, *, key: str | int | None = None, idempotency_key: str | None = None
+    ) -> InvocationHandle[Res]: ...
+
+    @overload
+    def handle(self: Method[ConnectionCaller, Req, Res], invocation_id: str, /) -> Handle[Res]: ...
+
+    @overload
+    def handle(
+        self: Method[ConnectionCaller, Req, Res],
+        /,
+        *,
+        key: str | int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Handle[Res]: ...
+
+    @overload
+    def handle(self: Method[BlockingCaller, Req, Res], invocation_id: str, /) -> BlockingHandle[Res]: ...
+
+    @overload
+    def handle(
+        self: Method[BlockingCaller, Req, Res], /, *, key: str | int | None = None, idempotency_key: str | None = None
+    ) -> BlockingHandle[Res]: ...
+
+    def handle(
+        self,
+        invocation_id: str | None = None,
+        /,
+        *,
+        key: str | int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Any:
+        """The handle of an invocation of this rpc that was made before: to attach to it, cancel it, signal it.
+
+        Nothing is asked of the runtime, and nothing is journaled: what is done with the handle is.
+
+        Args:
+            invocation_id: inv_…. Where it is not known, say what the invocation was called with:
+            key: of the object or workflow. The run of a workflow needs no more than this.
+            idempotency_key: the key that the caller gave, or the request's annotated field had.
+
+        Raises:
+            IdError: it is not an invocation id.
+            ValueError: this does not name an invocation of this rpc.
+        """
+        return self._caller._restate_handle(self._handler, invocation_id, key, idempotency_key)
 
     def _check(self, request: object) -> None:
         """Catches the wrong message here, where the traceback names the caller's line."""

@@ -13,7 +13,10 @@ from datetime import timedelta
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from restate_client import Connection, connect
 from restate_client import wire as client_wire
-from restate_client.failures import FailedCall, error_of
+from restate_client.failures import Failure, error_of, failure_of_status
+from restate_client.outgoing import Outgoing
+from restate_client.replies import Reply, read_unary
+from restate_client.settings import Settings
 from restate_protocol.errors import RestateError, TerminalError
 from restate_protocol.ids import invocation_id_text
 from restate_protocol.status import StatusCode
@@ -37,11 +40,11 @@ class CountedConnection(Connection):
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
-        super().__init__(ADDRESS, tls=None, metadata=())
+        super().__init__(Settings(ADDRESS, retry=None), session=False)
         self._changed = changed
         self.under_way = 0
 
-    async def _exchange(self, outgoing: client_wire.Outgoing) -> tuple[bytes, client_wire.Metadata]:
+    async def _exchange(self, outgoing: Outgoing) -> Reply:
         self.under_way += 1
         self._changed()
         try:
@@ -49,7 +52,7 @@ class CountedConnection(Connection):
         finally:
             self.under_way -= 1
 
-    async def _carry(self, outgoing: client_wire.Outgoing) -> tuple[bytes, client_wire.Metadata]:
+    async def _carry(self, outgoing: Outgoing) -> Reply:
         """Takes the call to the runtime."""
         raise RestateError("this connection leads nowhere")
 
@@ -65,30 +68,32 @@ class DirectConnection(CountedConnection):
     def __init__(self, changed: Callable[[], None], node: Callable[[], Node], clock: VirtualClock) -> None:
         super().__init__(changed)
         self._node = node
-        self._clock = clock
+        self._time = clock
 
-    async def _carry(self, outgoing: client_wire.Outgoing) -> tuple[bytes, client_wire.Metadata]:
+    async def _carry(self, outgoing: Outgoing) -> Reply:
         call = _Call(self._node(), outgoing)
         work = asyncio.get_running_loop().create_task(call.perform())
-        if outgoing.timeout_s is not None:
-            self._clock.alarm(timedelta(seconds=outgoing.timeout_s), call.too_late(work))
+        timeout_s = self._settings.wait_s(outgoing)
+        if timeout_s is not None:
+            self._time.alarm(timedelta(seconds=timeout_s), call.too_late(work))
         try:
-            return await work, call.initial
+            return read_unary(outgoing, await work, call.initial)
         except (Refused, Failed, TerminalError) as error:
             gone = self._node() is not call.node
-            raise error_of(_failed(outgoing, call.initial, answer_of(error), gone=gone)) from None
+            failure = _failure(call.initial, answer_of(error), gone=gone)
+            raise error_of(ADDRESS, outgoing, failure) from None
         except asyncio.CancelledError:
             if not call.late:
                 work.cancel()
                 raise
             answer = Answer("", StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
-            raise error_of(_failed(outgoing, call.initial, answer, gone=False)) from None
+            raise error_of(ADDRESS, outgoing, _failure(call.initial, answer, gone=False)) from None
 
 
 class _Call:
     """One call at one node."""
 
-    def __init__(self, node: Node, outgoing: client_wire.Outgoing) -> None:
+    def __init__(self, node: Node, outgoing: Outgoing) -> None:
         self.node = node
         self.initial: client_wire.Metadata = ()
         self.late = False
@@ -126,16 +131,16 @@ class _Call:
         self.initial = ((INVOCATION_ID, invocation_id_text(accepted.invocation_id)), (STATUS, status))
 
 
-def _failed(outgoing: client_wire.Outgoing, initial: client_wire.Metadata, answer: Answer, *, gone: bool) -> FailedCall:
+def _failure(initial: client_wire.Metadata, answer: Answer, *, gone: bool) -> Failure:
     """The failure as gRPC would tell it; `gone`: the runtime was killed, so nobody tells anything."""
     if gone:
-        return FailedCall(ADDRESS, outgoing, StatusCode.UNAVAILABLE, "the runtime was killed", (), initial)
+        return failure_of_status(StatusCode.UNAVAILABLE, "the runtime was killed", initial=initial)
     trailing: client_wire.Metadata = ((SOURCE, answer.source),)
     if answer.details:
         details = [one.as_any() for one in answer.details]
         status = Status(code=answer.code, message=answer.message, details=details)
         trailing += ((DETAILS, status.SerializeToString()),)
-    return FailedCall(ADDRESS, outgoing, answer.code, answer.message, trailing, initial)
+    return failure_of_status(answer.code, answer.message, trailing=trailing, initial=initial)
 
 
 class GrpcConnection(CountedConnection):
@@ -150,7 +155,7 @@ class GrpcConnection(CountedConnection):
         self._address = address
         self._current: tuple[str, Connection] | None = None
 
-    async def _carry(self, outgoing: client_wire.Outgoing) -> tuple[bytes, client_wire.Metadata]:
+    async def _carry(self, outgoing: Outgoing) -> Reply:
         address = self._address()
         if self._current is None or self._current[0] != address:
             await self._hang_up()
