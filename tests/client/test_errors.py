@@ -89,9 +89,11 @@ INVOCATION = ids.invocation_id_text(bytes(16))
 async def test_each_refusal_of_the_ingress_has_its_class(
     ingress: FakeIngress, echo: Any, code: str, details: tuple[object, ...], cls: type[IngressError]
 ) -> None:
-    fail(ingress, grpc.StatusCode[code], "ingress", *details)
+    info = details_pb.ErrorInfo(reason="BECAUSE_OF_IT", domain="restate.ingress.v1")
+    fail(ingress, grpc.StatusCode[code], "ingress", info, *details)
     error = await caught(echo)
     assert type(error) is cls
+    assert error.reason == "because_of_it"
     assert isinstance(error, IngressError)
     assert not isinstance(error, TerminalError)
     assert error.code.name == code

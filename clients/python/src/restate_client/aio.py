@@ -34,9 +34,11 @@ class Transport(Protocol):
         Raises:
             CallFailed: there is no reply.
         """
+        ...
 
     async def close(self) -> None:
         """Ends it and what waits on it."""
+        ...
 
 
 class AioChannel:

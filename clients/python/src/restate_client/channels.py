@@ -57,18 +57,18 @@ class Tls:
 class Keepalive:
     """HTTP/2 pings, which find a connection that broke without a word and keep one open through proxies.
 
-    Pings go out only while calls wait. A server may end connections that ping more often than it allows: the default
-    of gRPC servers is one ping in five minutes.
+    Pings go out only while calls wait. The runtime ends connections that ping more often than its setting
+    grpc_min_ping_interval_ms allows; other gRPC servers, such as proxies, may allow no more than one in five minutes.
 
     Args:
-        interval: time without a word from the runtime before a ping. Default 5 min.
+        interval: time without a word from the runtime before a ping. Default 1 min.
         timeout: how long to wait for the answer to a ping before the connection counts as lost. Default 20 s.
 
     Raises:
         ValueError: one of them is below a millisecond.
     """
 
-    interval: timedelta = timedelta(minutes=5)
+    interval: timedelta = timedelta(minutes=1)
     timeout: timedelta = timedelta(seconds=20)
 
     def __post_init__(self) -> None:

@@ -14,12 +14,15 @@ class AsyncClock(Protocol):
 
     def now_s(self) -> float:
         """Seconds since some moment."""
+        ...
 
     def luck(self) -> float:
         """A random number from 0 to 1."""
+        ...
 
     async def sleep(self, wait_s: float) -> None:
         """Waits so many seconds."""
+        ...
 
 
 class BlockingClock(Protocol):
@@ -27,12 +30,15 @@ class BlockingClock(Protocol):
 
     def now_s(self) -> float:
         """Seconds since some moment."""
+        ...
 
     def luck(self) -> float:
         """A random number from 0 to 1."""
+        ...
 
     def sleep(self, wait_s: float, ended: threading.Event) -> None:
         """Waits so many seconds, or until the connection has ended."""
+        ...
 
 
 class SystemAsyncClock:

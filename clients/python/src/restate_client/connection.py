@@ -25,7 +25,7 @@ from .outgoing import InvocationName, Outgoing
 from .replies import KnownInvocation, Reply, decode_response, found, sent
 from .retry import Again, RetryPolicy, Tries
 from .session import SessionTransport
-from .settings import DEFAULT_RETRY, MAX_REQUEST_BYTES, Settings, settings_of
+from .settings import DEFAULT_KEEPALIVE, DEFAULT_RETRY, MAX_REQUEST_BYTES, Settings, settings_of
 from .wire import seconds
 
 Res = TypeVar("Res")
@@ -38,7 +38,7 @@ def connect(
     headers: Mapping[str, str | bytes] | None = None,
     retry: RetryPolicy | None = DEFAULT_RETRY,
     timeout: timedelta | None = None,
-    keepalive: Keepalive | None = None,
+    keepalive: Keepalive | None = DEFAULT_KEEPALIVE,
     max_request_bytes: int = MAX_REQUEST_BYTES,
     session: bool = True,
 ) -> Connection:
@@ -53,7 +53,8 @@ def connect(
         headers: metadata of every call, for example `{"authorization": "Bearer …"}`.
         retry: how calls that failed are made again, where that is safe. None: they are not.
         timeout: how long each call waits that has no timeout of its own. Default: for ever.
-        keepalive: pings on the connection. Default: none.
+        keepalive: pings while calls wait, so that a connection that broke without a word is noticed. Default: after a
+            minute of silence. None: no pings.
         max_request_bytes: the longest request, in bytes. Default 32 MiB, as the runtime has it.
         session: many calls share one stream. False: each is a gRPC call of its own.
 

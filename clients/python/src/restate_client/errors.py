@@ -67,6 +67,8 @@ class IngressError(RestateError):
         invocation_id: inv_… where the runtime had accepted the call before the error; it goes on there.
 
     Attributes:
+        reason: why the ingress refused it, for programs, as the reference of the ingress lists it: `missing_key`,
+            `overload_waiting_callers`, … Empty where the ingress did not say it.
         tries: how often the connection asked before it gave up; 1 where it asked once.
     """
 
@@ -75,6 +77,7 @@ class IngressError(RestateError):
         self.message = message
         self.code = code
         self.invocation_id = invocation_id
+        self.reason = ""
         self.tries = 1
 
     def __str__(self) -> str:

@@ -127,7 +127,9 @@ def error_of(address: str, outgoing: Outgoing, failure: Failure) -> RestateError
     if failure.source == HANDLER:
         return _handler_error(outgoing, failure)
     if failure.source == INGRESS:
-        return _ingress_error(outgoing, failure)
+        error = _ingress_error(outgoing, failure)
+        error.reason = _reason(failure.details)
+        return error
     return _unanswered(address, outgoing, failure)
 
 
@@ -238,6 +240,11 @@ def _details(trailing: Metadata) -> dict[str, bytes]:
 
 def _by_name(details: Iterable[AnyMessage]) -> dict[str, bytes]:
     return {detail.type_url.rpartition("/")[2]: detail.value for detail in details}
+
+
+def _reason(details: Mapping[str, bytes]) -> str:
+    data = details.get("google.rpc.ErrorInfo")
+    return "" if data is None else details_pb.ErrorInfo.from_binary(data).reason.lower()
 
 
 def _error_metadata(details: Mapping[str, bytes]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from .outgoing import Outgoing
 from .retry import RetryPolicy
 
 DEFAULT_RETRY = RetryPolicy()
+DEFAULT_KEEPALIVE = Keepalive()
 
 #: The longest request, in bytes. It is the default of the runtime's own limit.
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
@@ -31,7 +32,7 @@ class Settings:
         metadata: goes with every call.
         retry: how calls are tried again; None: they are not.
         timeout_s: how long each call waits that says nothing else, in seconds; None for ever.
-        keepalive: pings on an idle connection; None for none.
+        keepalive: pings while calls wait; None for none.
         max_request_bytes: the longest request.
     """
 
@@ -40,7 +41,7 @@ class Settings:
     metadata: wire.Metadata = ()
     retry: RetryPolicy | None = DEFAULT_RETRY
     timeout_s: float | None = None
-    keepalive: Keepalive | None = None
+    keepalive: Keepalive | None = DEFAULT_KEEPALIVE
     max_request_bytes: int = MAX_REQUEST_BYTES
 
     def wait_s(self, outgoing: Outgoing) -> float | None:

@@ -27,7 +27,7 @@ from .handles import BlockingHandle, BlockingSendHandle
 from .outgoing import InvocationName, Outgoing
 from .replies import KnownInvocation, Reply, decode_response, found, read_unary, sent
 from .retry import Again, RetryPolicy, Tries
-from .settings import DEFAULT_RETRY, MAX_REQUEST_BYTES, Settings, settings_of
+from .settings import DEFAULT_KEEPALIVE, DEFAULT_RETRY, MAX_REQUEST_BYTES, Settings, settings_of
 from .wire import metadata_of, seconds
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def connect(
     headers: Mapping[str, str | bytes] | None = None,
     retry: RetryPolicy | None = DEFAULT_RETRY,
     timeout: timedelta | None = None,
-    keepalive: Keepalive | None = None,
+    keepalive: Keepalive | None = DEFAULT_KEEPALIVE,
     max_request_bytes: int = MAX_REQUEST_BYTES,
 ) -> BlockingConnection:
     """A blocking connection to the gRPC ingress of a runtime; use it as `with connect(…) as restate:`.
@@ -59,7 +59,8 @@ def connect(
         headers: metadata of every call, for example `{"authorization": "Bearer …"}`.
         retry: how calls that failed are made again, where that is safe. None: they are not.
         timeout: how long each call waits that has no timeout of its own. Default: for ever.
-        keepalive: pings on the connection. Default: none.
+        keepalive: pings while calls wait, so that a connection that broke without a word is noticed. Default: after a
+            minute of silence. None: no pings.
         max_request_bytes: the longest request, in bytes. Default 32 MiB, as the runtime has it.
 
     Raises:
