@@ -192,6 +192,18 @@ class Settings:
         "GOAWAY (too_many_pings).",
         _whole(0, 86_400_000),
     )
+    ingress_session_credits: int = _setting(
+        1_000,
+        "requests",
+        "How many requests may wait for their answers on one session of a caller. One more is refused.",
+        _whole(1, 1_000_000),
+    )
+    ingress_session_buffer_bytes: int = _setting(
+        8_388_608,
+        "bytes",
+        "How many bytes of answers may wait to be read by the caller of a session before its requests wait too.",
+        _whole(1_024, 1_073_741_824),
+    )
     journal_headers: tuple[str, ...] = _setting(
         (),
         "",

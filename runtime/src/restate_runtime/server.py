@@ -37,6 +37,7 @@ from .ingress.grpc import GrpcIngress, Keepalive
 from .ingress.http import HttpIngress
 from .ingress.http_server import HttpServer
 from .ingress.ports import address_text, check_free
+from .ingress.session import SessionLimits
 from .ingress.waiting import Waiting
 from .store.base import Store
 from .store.sqlite.store import SqliteStore
@@ -139,11 +140,12 @@ class Server:
             settings.max_message_bytes, settings.max_key_bytes, settings.journal_headers, settings.max_metadata_bytes
         )
         admission = Admission(self.registry, limits)
-        self._grpc = GrpcIngress(admission, self.engine, self._waiting, keepalive(settings))
+        session_limits = SessionLimits(settings.ingress_session_credits, settings.ingress_session_buffer_bytes)
+        self._grpc = GrpcIngress(admission, self.engine, self._waiting, keepalive(settings), session_limits)
         self._http = HttpIngress(admission, self.engine, self._waiting)
         self._admin: grpc.aio.Server | None = None
         answers = {"grpc": self._grpc.answers, "http": self._http.answers}
-        self.metrics = Metrics(self.store, self.engine, self.dispatcher, answers)
+        self.metrics = Metrics(self.store, self.engine, self.dispatcher, answers, self._grpc.sessions)
         self._admin_http = HttpServer(admin_app(self._problem, self.metrics.page), "the admin HTTP port")
         self._stopping = False
 

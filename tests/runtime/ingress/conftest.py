@@ -21,7 +21,7 @@ from restate_protocol.errors import TerminalError
 from restate_protocol.journal import Result, Value
 from restate_protocol.status import StatusCode
 from restate_runtime.deployments.schema import Schema
-from restate_runtime.engine.api import Accepted, Known, Submission
+from restate_runtime.engine.api import Accepted, Asker, Known, Submission
 from restate_runtime.ingress.admission import Admission, Limits
 from restate_runtime.ingress.grpc import GrpcIngress
 from restate_runtime.ingress.waiting import Waiting
@@ -176,6 +176,7 @@ class FakeEngine:
         self.waits: list[bool] = []
         self.closed: asyncio.Queue[bytes] = asyncio.Queue()
         self.accepted: asyncio.Queue[Accepted] = asyncio.Queue()
+        self.askers: dict[bytes, Asker] = {}
         self.completed: list[tuple[str, Result]] = []
         self.cancelled: list[bytes] = []
         self.signals: list[tuple[bytes, str, Result]] = []
@@ -191,6 +192,26 @@ class FakeEngine:
         self.submissions.append(submission)
         self.waits.append(wait)
         return self._accept(len(self.submissions).to_bytes(16, "big"), wait, self.answer(submission))
+
+    def begin(self, submission: Submission, asker: Asker, *, wait: bool) -> Callable[[], None]:
+        if self.error is not None:
+            raise self.error
+        self.submissions.append(submission)
+        self.waits.append(wait)
+        return self._begin(len(self.submissions).to_bytes(16, "big"), asker, wait, self.answer(submission))
+
+    def begin_attach(self, invocation_id: bytes, asker: Asker) -> Callable[[], None]:
+        if invocation_id not in self.outputs:
+            asker.refused(TerminalError("no such invocation", code=StatusCode.NOT_FOUND))
+            return lambda: None
+        return self._begin(invocation_id, asker, True, self.outputs[invocation_id])
+
+    def _begin(self, invocation_id: bytes, asker: Asker, wait: bool, result: Result | None) -> Callable[[], None]:
+        self.askers[invocation_id] = asker
+        asker.accepted(invocation_id, self.new)
+        if wait and result is not None:
+            asker.resolved(result)
+        return lambda: self.closed.put_nowait(invocation_id)
 
     def _accept(self, invocation_id: bytes, wait: bool, result: Result | None) -> Accepted:
         future = asyncio.get_running_loop().create_future() if wait else None

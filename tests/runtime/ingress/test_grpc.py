@@ -14,9 +14,8 @@ from restate_protocol.ids import invocation_id_text
 from restate_protocol.journal import Failure
 from restate_protocol.status import StatusCode
 from restate_runtime.ingress.admission import Admission, Limits
-from restate_runtime.ingress.answers import Answers
 from restate_runtime.ingress.errors import PortInUse
-from restate_runtime.ingress.grpc import Calls, GrpcIngress
+from restate_runtime.ingress.grpc import GrpcIngress
 from restate_runtime.ingress.waiting import Waiting
 
 from tests.runtime.ingress.raw_grpc import Client, Server
@@ -187,7 +186,7 @@ async def test_a_caller_that_cancels_is_released(client: Client, engine: Any) ->
 
 
 async def test_a_deadline_that_has_passed_submits_nothing(routes: Any, engine: Any) -> None:
-    calls = Calls(Admission(routes, Limits()), engine, Waiting(), Answers())
+    calls = GrpcIngress(Admission(routes, Limits()), engine, Waiting()).calls
     handler: Any = calls.service(Details(SAY))
     context = LateContext()
     with pytest.raises(grpc.aio.AbortError):

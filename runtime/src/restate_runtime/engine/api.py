@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from restate_protocol.errors import TerminalError
 from restate_protocol.immutable import immutable
 from restate_protocol.journal import Headers, Result
 
@@ -50,6 +51,28 @@ class Accepted:
         self.release()
 
 
+class Asker(Protocol):
+    """Who hears of a request, from the engine's loop and after the commit. Its methods return at once, never raise.
+
+    Those who may wait in a coroutine use `submit` and `attach` instead, which cost a little more.
+    """
+
+    def accepted(self, invocation_id: bytes, new: bool) -> None:
+        """The invocation is durable. `new`: the request made it."""
+
+    def done(self) -> None:
+        """What was asked for is durable, and there is no invocation to it."""
+
+    def resolved(self, result: Result) -> None:
+        """The result; only after `accepted`, and only for those who wait for it."""
+
+    def refused(self, error: TerminalError) -> None:
+        """It cannot be, or (UNAVAILABLE) the engine stops. Nothing follows."""
+
+    def dropped(self) -> None:
+        """It was released. Nothing follows."""
+
+
 @immutable
 class Known:
     """What is durable of an invocation.
@@ -76,6 +99,16 @@ class EngineApi(Protocol):
             TerminalError: UNIMPLEMENTED, nobody serves the handler; ALREADY_EXISTS, a workflow's run was started
                 already and `wait` is asked for.
         """
+
+    def begin(self, submission: Submission, asker: Asker, *, wait: bool) -> Callable[[], None]:
+        """As `submit`, and tells the asker. Gives what releases the request.
+
+        Raises:
+            TerminalError: UNIMPLEMENTED, nobody serves the handler; UNAVAILABLE. Then the asker hears nothing.
+        """
+
+    def begin_attach(self, invocation_id: bytes, asker: Asker) -> Callable[[], None]:
+        """As `attach`, and tells the asker. Gives what releases the request. Raises TerminalError UNAVAILABLE."""
 
     async def attach(self, invocation_id: bytes) -> Accepted:
         """Waits for the result of an invocation. Raises TerminalError NOT_FOUND."""

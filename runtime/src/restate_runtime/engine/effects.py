@@ -71,7 +71,7 @@ class Effects:
             case StartAttempt():
                 self._start(effect, batch)
             case AnswerAccepted(token=token, invocation_id=invocation_id, new=new):
-                self._requests.accept(token, invocation_id, new, lambda: self._engine.release(token, invocation_id))
+                self._requests.accept(token, invocation_id, new)
             case AnswerResult(token=token, result=result):
                 self._requests.resolve(token, result)
             case Forget(invocation_id=invocation_id):

@@ -33,12 +33,12 @@ from ..core.turn import Turn
 from ..core.world import Key, Phase, World
 from ..deployments.dispatch import Dispatcher
 from ..store.base import Store, StoreError
-from .api import Accepted, Known, Submission
+from .api import Accepted, Asker, Known, Submission
 from .commit_times import CommitTimes
 from .effects import Effects
 from .loading import Loader
 from .overload import DEFAULT_LOAD_LIMITS, Doorkeeper, Load, LoadLimits
-from .requests import Requests
+from .requests import Futures, Requests
 from .state_cache import StateCache
 from .sweeps import DEFAULT_SWEEP_TIMES, Sweeps, SweepTimes
 from .timers import DEFAULT_IN_MEMORY_MAX, Timers
@@ -269,6 +269,11 @@ class Engine(Verbs):
     # EngineApi
 
     async def submit(self, submission: Submission, *, wait: bool) -> Accepted:
+        asker = Futures(wait=wait)
+        asker.release = self.begin(submission, asker, wait=wait)
+        return await asker.accepted_one()
+
+    def begin(self, submission: Submission, asker: Asker, *, wait: bool) -> Callable[[], None]:
         target = self._resolve(submission.service, submission.handler, None)
         if target is None:
             message = f"no deployment serves {submission.service}/{submission.handler}"
@@ -278,7 +283,6 @@ class Engine(Verbs):
         delayed = bool(submission.delay_ms)
         self.doorkeeper.check_work(submission.service, target.deployment_id, len(submission.payload), delayed=delayed)
         invocation_id, derived = self._id_for(submission, target)
-        token, accepted = self._requests.open(wait=wait)
         request = Request(
             id=invocation_id,
             service=submission.service,
@@ -291,15 +295,21 @@ class Engine(Verbs):
             traceparent=submission.traceparent,
             tracestate=submission.tracestate,
         )
+        token = self._requests.open(asker, wait=wait)
         self.post(Submit(request, target, token, wait, derived))
-        return await self._first_answer(token, accepted)
+        return lambda: self.release(token, invocation_id)
 
     async def attach(self, invocation_id: bytes) -> Accepted:
+        asker = Futures(wait=True)
+        asker.release = self.begin_attach(invocation_id, asker)
+        return await asker.accepted_one()
+
+    def begin_attach(self, invocation_id: bytes, asker: Asker) -> Callable[[], None]:
         self._check_running()
         self.doorkeeper.check_caller()
-        token, accepted = self._requests.open(wait=True)
+        token = self._requests.open(asker, wait=True)
         self.post(Attach(invocation_id, token))
-        return await self._first_answer(token, accepted)
+        return lambda: self.release(token, invocation_id)
 
     async def known(self, invocation_id: bytes) -> Known:
         record = await self._store.invocation(invocation_id)
@@ -326,10 +336,9 @@ class Engine(Verbs):
 
     async def ask(self, make: Callable[[int], Event]) -> Accepted | None:
         self._check_running()
-        token, answer = self._requests.open(wait=False)
-        self.post(make(token))
-        accepted: Accepted | None = await answer
-        return accepted
+        asker = Futures(wait=False)
+        self.post(make(self._requests.open(asker, wait=False)))
+        return await asker.answer
 
     def live_status(self, invocation_id: bytes) -> str | None:
         """ready, running or backing-off for an active invocation; None for any other."""
@@ -346,17 +355,10 @@ class Engine(Verbs):
         if self._stopping or self.failed.done():
             raise TerminalError("the runtime is stopping; ask again", code=StatusCode.UNAVAILABLE)
 
-    async def _first_answer(self, token: int, accepted: asyncio.Future[Accepted]) -> Accepted:
-        try:
-            return await accepted
-        except asyncio.CancelledError:
-            self.release(token, None)
-            raise
-
-    def release(self, token: int, invocation_id: bytes | None) -> None:
+    def release(self, token: int, invocation_id: bytes) -> None:
         """Whoever holds the token does not wait any more."""
         self._requests.drop(token)
-        hot = None if invocation_id is None else self.world.invocations.get(invocation_id)
+        hot = self.world.invocations.get(invocation_id)
         if hot is not None:
             with contextlib.suppress(ValueError):
                 hot.tokens.remove(token)

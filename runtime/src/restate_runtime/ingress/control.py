@@ -18,7 +18,7 @@ from restate_protocol.status import StatusCode
 from ..deployments.schema import InvalidMessage
 from ..engine.api import Accepted, EngineApi, Known
 from .admission import Admission
-from .control_calls import Asked, Metadata, call_of, check_own, send_of
+from .control_calls import Form, Metadata, call_of, check_own, send_of
 from .control_targets import invocation_of
 from .control_values import check_awakeable, check_fits, rejection_of, signal_of, value_of
 from .errors import Refused
@@ -80,7 +80,7 @@ class Control:
         accepted = await self._engine.submit(asked.order.submission, wait=True)
         await caller.accepted(accepted)
         data = await self._waiting.payload(accepted)
-        return call_response(asked, accepted.invocation_id, accepted.new, data)
+        return call_response(asked.form, accepted.invocation_id, accepted.new, data)
 
     async def send(self, request: pb.SendRequest, caller: Caller) -> pb.SendResponse:
         """Sends a request to a handler; durable once answered."""
@@ -90,12 +90,14 @@ class Control:
         await caller.accepted(accepted)
         return send_response(accepted.invocation_id, accepted.new)
 
-    async def attach(self, request: pb.AttachRequest, _caller: Caller) -> pb.AttachResponse:
+    async def attach(self, request: pb.AttachRequest, caller: Caller) -> pb.AttachResponse:
         """Waits for the result of an invocation."""
         invocation_id = invocation_of(request, self._admission)
         # Known before its result: it may be removed as soon as it is completed.
         known = await self._engine.known(invocation_id) if request.json else None
-        data = await self._waiting.payload(await self._engine.attach(invocation_id))
+        accepted = await self._engine.attach(invocation_id)
+        await caller.accepted(accepted)
+        data = await self._waiting.payload(accepted)
         if known is None:
             return attach_response(invocation_id, data)
         text = self._json(await self._pinned(invocation_id, known), data)
@@ -182,14 +184,14 @@ class Control:
             raise Refused(StatusCode.INTERNAL, message) from None
 
 
-def call_response(asked: Asked, invocation_id: bytes, new: bool, data: bytes) -> pb.CallResponse:
+def call_response(form: Form, invocation_id: bytes, new: bool, data: bytes) -> pb.CallResponse:
     """The answer to a call.
 
     Raises:
         Refused: INTERNAL, the response has no JSON form.
     """
     return pb.CallResponse(
-        invocation_id=invocation_id_text(invocation_id), acceptance=acceptance(new), response=asked.response(data)
+        invocation_id=invocation_id_text(invocation_id), acceptance=acceptance(new), response=form.response(data)
     )
 
 

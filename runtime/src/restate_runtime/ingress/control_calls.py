@@ -33,15 +33,14 @@ _NOTHING: list[tuple[str, str | bytes]] = []
 
 
 @immutable
-class Asked:
-    """A call or send, ready for the engine.
+class Form:
+    """How the response of a call is wanted.
 
     Args:
-        json: the response is wanted as JSON.
+        json: as JSON, because the request was.
     """
 
     door: Door
-    order: Order
     json: bool
 
     def response(self, data: bytes) -> Oneof[Literal["payload"], bytes] | Oneof[Literal["json"], str]:
@@ -55,6 +54,14 @@ class Asked:
             return text
         binary: Oneof[Literal["payload"], bytes] = Oneof("payload", data)
         return binary
+
+
+@immutable
+class Asked:
+    """A call or send, ready for the engine. Whoever waits keeps the form only: the order has the whole request."""
+
+    order: Order
+    form: Form
 
 
 def call_of(request: pb.CallRequest, admission: Admission, own: Metadata) -> Asked:
@@ -123,8 +130,8 @@ def _asked(
     if request.headers:
         metadata = _with_headers(metadata, request.headers)
     if isinstance(given.value, bytes):
-        return Asked(door, admission.order(door, given.value, metadata), json=False)
-    return Asked(door, admission.order_json(door, given.value.encode(), metadata), json=True)
+        return Asked(admission.order(door, given.value, metadata), Form(door, json=False))
+    return Asked(admission.order_json(door, given.value.encode(), metadata), Form(door, json=True))
 
 
 def _with_headers(metadata: list[tuple[str, str | bytes]], headers: Mapping[str, str]) -> list[tuple[str, str | bytes]]:

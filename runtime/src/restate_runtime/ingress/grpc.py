@@ -34,6 +34,9 @@ from .health import Health
 from .ports import address_text, check_free
 from .reasons import Reason
 from .reflection import Reflection
+from .session import DEFAULT_SESSION_LIMITS, SessionLimits
+from .sessions import PATH as SESSION
+from .sessions import Sessions
 from .waiting import Waiting
 
 WHAT = "the gRPC ingress"
@@ -87,16 +90,23 @@ class GrpcIngress:
         engine: where submissions go.
         waiting: who waits, shared with the HTTP ingress.
         keepalive: how connections are kept.
+        session_limits: what one session of a caller may do.
     """
 
     def __init__(
-        self, admission: Admission, engine: EngineApi, waiting: Waiting, keepalive: Keepalive = DEFAULT_KEEPALIVE
+        self,
+        admission: Admission,
+        engine: EngineApi,
+        waiting: Waiting,
+        keepalive: Keepalive = DEFAULT_KEEPALIVE,
+        session_limits: SessionLimits = DEFAULT_SESSION_LIMITS,
     ) -> None:
         self._admission = admission
         self._keepalive = keepalive
         self._health = Health(admission.routes)
         self.answers = Answers()
-        self._calls = Calls(admission, engine, waiting, self.answers)
+        self.sessions = Sessions(admission, engine, waiting, session_limits, self.answers, _abort)
+        self.calls = Calls(admission, engine, waiting, self.answers, self.sessions)
         self._server: grpc.aio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -110,7 +120,7 @@ class GrpcIngress:
         server = grpc.aio.server(options=self._options())
         # The first handler that knows a path serves it: calls first, because they are many; the last knows all.
         reflection = Reflection(self._admission.routes).handler()
-        server.add_generic_rpc_handlers((self._calls, reflection))
+        server.add_generic_rpc_handlers((self.calls, reflection))
         add_HealthServicer_to_server(self._health.servicer, server)
         server.add_generic_rpc_handlers((Unknown(self.answers),))
         address = address_text(host, port)
@@ -131,9 +141,10 @@ class GrpcIngress:
         await self._health.drain()
         if self._server is None:
             return
-        self._calls.drain()
+        self.calls.drain()
+        self.sessions.drain()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._calls.idle(), grace_seconds)
+            await asyncio.wait_for(asyncio.gather(self.calls.idle(), self.sessions.idle()), grace_seconds)
         # What is left are streams that never end by themselves, and responses on their way out.
         await self._server.stop(min(grace_seconds, FLUSH_SECONDS))
 
@@ -159,7 +170,9 @@ class GrpcIngress:
 class Calls(grpc.GenericRpcHandler):
     """Calls of handlers, and of restate.ingress.v1.Ingress."""
 
-    def __init__(self, admission: Admission, engine: EngineApi, waiting: Waiting, answers: Answers) -> None:
+    def __init__(
+        self, admission: Admission, engine: EngineApi, waiting: Waiting, answers: Answers, sessions: Sessions
+    ) -> None:
         self._admission = admission
         self._engine = engine
         self._waiting = waiting
@@ -170,6 +183,8 @@ class Calls(grpc.GenericRpcHandler):
             path: self._unary(_control_behaviour(method))
             for path, method in Control(engine, waiting, admission).methods().items()
         }
+        anything: Any = sessions.serve  # the stubs know no coroutine functions
+        self._control[SESSION] = grpc.stream_stream_rpc_method_handler(anything)
         self._methods: dict[str, MethodHandler] = dict(self._control)
         admission.routes.on_change(self._forget)
 

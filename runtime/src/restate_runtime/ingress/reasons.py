@@ -34,6 +34,7 @@ class Reason(enum.Enum):
     WAITING_CALLERS = "overload_waiting_callers"
     QUEUED_INVOCATIONS = "overload_queued_invocations"
     BYTES_IN_FLIGHT = "overload_bytes_in_flight"
+    SESSION_CREDITS = "session_credits"
     ALREADY_STARTED = "already_started"
     ALREADY_COMPLETED = "already_completed"
     NOT_READY = "not_ready"

@@ -7,6 +7,7 @@ get UNAVAILABLE with the id to attach to, and not a broken connection.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from restate_protocol.ids import invocation_id_text
 from restate_protocol.journal import Failure, Result, Value
@@ -22,6 +23,7 @@ class Waiting:
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Future[Result], bytes] = {}
         self._sent_away = False
+        self._callbacks: list[Callable[[], None]] = []
 
     def __len__(self) -> int:
         """How many wait for a result that is not there."""
@@ -42,7 +44,7 @@ class Waiting:
     async def _result(self, accepted: Accepted, future: asyncio.Future[Result]) -> Result:
         self._waiting[future] = accepted.invocation_id
         if self._sent_away:
-            self.send_away()
+            self._send_away(future, accepted.invocation_id)
         try:
             return await future
         except BaseException:
@@ -51,14 +53,23 @@ class Waiting:
         finally:
             del self._waiting[future]
 
+    def on_send_away(self, callback: Callable[[], None]) -> None:
+        """Calls back when everybody is to be sent away, for those who wait elsewhere."""
+        self._callbacks.append(callback)
+
     def send_away(self) -> None:
         """Answers everybody who waits, now or later, with UNAVAILABLE; for the end of a shutdown."""
         self._sent_away = True
+        for callback in self._callbacks:
+            callback()
         for future, invocation_id in self._waiting.items():
-            if not future.done():
-                text = invocation_id_text(invocation_id)
-                message = f"the runtime stops; {text} goes on after its restart: attach to it to get the result"
-                future.set_exception(Refused(StatusCode.UNAVAILABLE, message))
+            self._send_away(future, invocation_id)
+
+    def _send_away(self, future: asyncio.Future[Result], invocation_id: bytes) -> None:
+        if not future.done():
+            text = invocation_id_text(invocation_id)
+            message = f"the runtime stops; {text} goes on after its restart: attach to it to get the result"
+            future.set_exception(Refused(StatusCode.UNAVAILABLE, message))
 
 
 def payload_of(result: Result) -> bytes:

@@ -34,6 +34,7 @@ class Figures:
         load, load_limits: how much work there is, and how much is taken on.
         commit_counts, commit_sum_s: as in CommitTimes.
         answers: what each ingress answered, by the name of its protocol.
+        callers_sessions: open sessions of callers.
     """
 
     statuses: Mapping[str, int]
@@ -49,6 +50,7 @@ class Figures:
     commit_counts: tuple[int, ...]
     commit_sum_s: float
     answers: Mapping[str, AnswerCounts]
+    callers_sessions: int = 0
 
 
 def families(figures: Figures) -> Iterator[Metric]:
@@ -131,3 +133,6 @@ def _ingress(figures: Figures) -> Iterator[Metric]:
             refused.add_metric([protocol, reason], count)
     yield requests
     yield refused
+    sessions = GaugeMetricFamily("restate_ingress_sessions", "Open sessions of callers.")
+    sessions.add_metric([], figures.callers_sessions)
+    yield sessions

@@ -7,7 +7,7 @@ in the engine, in the ingresses) and is read for each scrape. Names and meanings
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -38,15 +38,22 @@ class Metrics:
 
     Args:
         answers: what each ingress answered, by the name of its protocol.
+        callers_sessions: the open sessions of callers.
     """
 
     def __init__(
-        self, store: Store, engine: Engine, dispatcher: Dispatcher, answers: Mapping[str, AnswerCounts]
+        self,
+        store: Store,
+        engine: Engine,
+        dispatcher: Dispatcher,
+        answers: Mapping[str, AnswerCounts],
+        callers_sessions: Sized = (),
     ) -> None:
         self._store = store
         self._engine = engine
         self._dispatcher = dispatcher
         self._answers = answers
+        self._callers_sessions = callers_sessions
         self._completed: Counter[tuple[str, str]] = Counter()
         self._attempts: Counter[str] = Counter()
         self._retries: Counter[str] = Counter()
@@ -110,6 +117,7 @@ class Metrics:
             commit_counts=tuple(self._engine.commit_times.counts),
             commit_sum_s=self._engine.commit_times.sum_s,
             answers=self._answers,
+            callers_sessions=len(self._callers_sessions),
         )
 
     def _live(self) -> dict[str, int]:
