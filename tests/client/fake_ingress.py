@@ -33,6 +33,10 @@ class Failed(Exception):
         self.error = error
 
 
+class Lost(Exception):
+    """Nobody will answer this ask: its stream breaks."""
+
+
 @dataclass(slots=True)
 class Incoming(ABC):
     """A call as the server saw it."""
@@ -128,8 +132,8 @@ class SessionIncoming(Incoming):
         await self.session.say(answers=[pb.SessionAnswer(id=self.number, answer=_one_of("accepted", accepted))])
 
     async def lose(self) -> bytes:
-        await self.session.context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
-        raise AssertionError("abort raises")
+        self.session.broken.set()
+        raise Lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +189,24 @@ class FakeSession:
         self._stream_metadata = {str(name): value for name, value in context.invocation_metadata() or ()}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._writing = asyncio.Lock()
+        self.broken = asyncio.Event()
 
     async def serve(self, requests: AsyncIterator[bytes]) -> None:
-        """Until the caller has enough."""
+        """Until the caller has enough, or it breaks."""
         opened = pb.SessionOpened(credits=self._ingress.credits or 0, max_message_bytes=1 << 20)
         await self.say(opened=opened)
+        reading = asyncio.ensure_future(self._read(requests))
+        breaking = asyncio.ensure_future(self.broken.wait())
+        await asyncio.wait({reading, breaking}, return_when=asyncio.FIRST_COMPLETED)
+        breaking.cancel()
+        reading.cancel()
+        await asyncio.gather(reading, breaking, return_exceptions=True)
+        for task in self._tasks.values():
+            task.cancel()
+        if self.broken.is_set():
+            await self.context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+
+    async def _read(self, requests: AsyncIterator[bytes]) -> None:
         async for data in requests:
             asks = pb.SessionRequest.from_binary(data).asks
             self._ingress.batches.append(len(asks))
@@ -221,6 +238,8 @@ class FakeSession:
         incoming = SessionIncoming(path, data, {**self._stream_metadata, **metadata}, ask.id, self)
         try:
             answer = _answer_of(request.field, incoming, await self._ingress.handle(incoming))
+        except Lost:
+            return
         except Failed as failed:
             answer = Oneof("error", failed.error)
         del self._tasks[ask.id]

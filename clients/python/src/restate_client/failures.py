@@ -39,7 +39,7 @@ from .errors import (
     UnknownHandler,
     WorkflowAlreadyStarted,
 )
-from .outgoing import HandlerCall, Outgoing
+from .outgoing import HandlerCall, Outgoing, Repeat
 from .wire import Metadata
 
 HANDLER = "handler"
@@ -193,7 +193,7 @@ def _unanswered(address: str, outgoing: Outgoing, failure: Failure) -> IngressEr
         case StatusCode.DEADLINE_EXCEEDED:
             return _timeout(address, outgoing, failure.code, found)
         case StatusCode.UNAVAILABLE:
-            return _connection_failed(address, failure, found)
+            return _connection_failed(address, outgoing, failure, found)
         case StatusCode.RESOURCE_EXHAUSTED if "larger than max" in failure.message:
             return MessageTooLong(_too_long(address, outgoing, failure), code=failure.code, invocation_id=found)
         case _:
@@ -204,11 +204,13 @@ def _unanswered(address: str, outgoing: Outgoing, failure: Failure) -> IngressEr
             )
 
 
-def _connection_failed(address: str, failure: Failure, found: str | None) -> ConnectionFailed:
-    if found:
+def _connection_failed(address: str, outgoing: Outgoing, failure: Failure, found: str | None) -> ConnectionFailed:
+    if failure.invocation_id:
         mend = f"{found} was accepted and goes on: attach to it"
     else:
-        mend = "start it with `restate-runtime start`, or mend the address; repeat the call with an idempotency key"
+        mend = "start it with `restate-runtime start`, or mend the address"
+    if failure.sent and outgoing.repeat is Repeat.ONCE and isinstance(outgoing, HandlerCall):
+        mend += "; it may have accepted the call, which is safe to repeat only with an idempotency key"
     message = f"no Restate runtime answers at {address}: {mend} ({failure.message})"
     return ConnectionFailed(message, code=failure.code, invocation_id=found)
 
