@@ -37,7 +37,8 @@ def load_case() -> LoadCase:
     def load(case: str, flavour: str) -> Mapping[str, Any]:
         folder = CASES / case / "expected" / flavour
         package = import_package(f"golden_{case}_{flavour}", folder)
-        names = [path.removesuffix(".py").replace("/", ".") for path in expected_files(folder)]
+        paths = [path for path in expected_files(folder) if path.endswith(".py")]
+        names = [path.removesuffix(".py").replace("/", ".") for path in paths]
         modules = [name for name in names if not name.endswith("__init__")]
         return {name: importlib.import_module(f"{package}.{name}") for name in modules}
 

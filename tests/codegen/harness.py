@@ -17,18 +17,19 @@ LoadCase = Callable[[str, str], Mapping[str, Any]]
 
 #: Which message libraries a case is generated with; betterproto knows neither proto2 nor keywords as names.
 FLAVOURS = {
-    "dialects": ["protobuf_py"],
-    "greeter": ["protobuf_py", "betterproto"],
-    "keyword_package": ["protobuf_py"],
-    "nasty": ["protobuf_py"],
-    "nopackage": ["protobuf_py", "betterproto"],
-    "shop": ["protobuf_py", "betterproto"],
-    "types": ["protobuf_py", "betterproto"],
+    "dialects": ["protobuf_py", "google"],
+    "greeter": ["protobuf_py", "betterproto", "google"],
+    "keyword_package": ["protobuf_py", "google"],
+    "nasty": ["protobuf_py", "google"],
+    "nopackage": ["protobuf_py", "betterproto", "google"],
+    "shop": ["protobuf_py", "betterproto", "google"],
+    "types": ["protobuf_py", "betterproto", "google"],
 }
 EVERY = [(case, flavour) for case, flavours in FLAVOURS.items() for flavour in flavours]
 
 
 def expected_files(folder: Path) -> dict[str, str]:
     """The expected output in a folder: path -> text."""
-    paths = [path for path in folder.rglob("*.py") if "__pycache__" not in path.parts]
+    found = [path for path in folder.rglob("*.py*") if path.suffix in (".py", ".pyi")]
+    paths = [path for path in found if "__pycache__" not in path.parts]
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in sorted(paths)}

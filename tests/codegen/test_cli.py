@@ -193,7 +193,8 @@ def test_files_that_are_only_included_are_not_generated(here: Path) -> None:
         (
             "--messages",
             "protobuf",
-            "'protobuf' is no message library that restate-codegen knows. Use one of: protobuf-py, betterproto.",
+            "'protobuf' is no message library that restate-codegen knows. "
+            "Use one of: protobuf-py, betterproto, google.",
         ),
     ],
 )

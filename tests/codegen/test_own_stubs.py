@@ -9,8 +9,9 @@ from pathlib import Path
 
 import restate_protocol.betterproto
 import restate_protocol.gen
+import restate_protocol.google
 from protobuf.wkt import FileDescriptorSet
-from restate_codegen.own_stubs import betterproto_stubs, bundled_files
+from restate_codegen.own_stubs import betterproto_stubs, bundled_files, google_stubs
 from restate_codegen.protoc import compile_protos
 from restate_protocol.file_sets import bundled_file
 
@@ -32,6 +33,20 @@ def test_the_stubs_of_our_protos_are_fresh(tmp_path: Path) -> None:
 def test_the_bundled_messages_for_betterproto_are_fresh() -> None:
     folder = Path(restate_protocol.betterproto.__path__[0]) / "gen"
     assert dict(sorted(betterproto_stubs().items())) == expected_files(folder)
+
+
+def test_the_bundled_messages_for_google_are_fresh() -> None:
+    folder = Path(restate_protocol.google.__path__[0]) / "gen"
+    assert dict(sorted(google_stubs().items())) == expected_files(folder)
+
+
+def test_every_bundled_message_of_google_can_be_imported() -> None:
+    """In a process of its own: what is imported stays in the pool."""
+    modules = [path.removesuffix(".py").replace("/", ".") for path in google_stubs() if path.endswith("_pb2.py")]
+    program = f"import importlib\nfor one in {modules}: importlib.import_module('restate_protocol.google.gen.' + one)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "buf.validate.validate_pb2" in modules
 
 
 def test_bundled_descriptors_are_those_of_the_bundled_protos() -> None:

@@ -29,7 +29,7 @@ plugins:
   - local: protoc-gen-restate
     out: gen
     strategy: all
-    opt: messages=protobuf-py
+    opt: messages={flavour}
 """
 
 
@@ -70,14 +70,15 @@ def test_it_speaks_the_protocol_of_protoc_plugins(compile_text: Compile) -> None
 
 
 @pytest.mark.parametrize("case", ["greeter", "shop", "types"])
-def test_buf_generates_the_same_files(case: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flavour", ["protobuf-py", "betterproto", "google"])
+def test_buf_generates_the_same_files(case: str, flavour: str, tmp_path: Path) -> None:
     shutil.copytree(CASES / case / "protos", tmp_path / "protos")
     vendor(tmp_path / "third_party")
     (tmp_path / "buf.yaml").write_text(BUF, encoding="utf-8")
-    (tmp_path / "buf.gen.yaml").write_text(BUF_GEN, encoding="utf-8")
+    (tmp_path / "buf.gen.yaml").write_text(BUF_GEN.format(flavour=flavour), encoding="utf-8")
     scripts = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "BUF_CACHE_DIR": str(tmp_path)}
     command = [str(scripts / "buf"), "generate"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert expected_files(tmp_path / "gen") == expected_files(CASES / case / "expected" / "protobuf_py")
+    assert expected_files(tmp_path / "gen") == expected_files(CASES / case / "expected" / flavour.replace("-", "_"))

@@ -10,7 +10,7 @@ import typer
 from restate_protocol.bundled import include_dirs
 from restate_protocol.contract.problems import ContractError
 
-from .generate import DEFAULT_LANGUAGE, DEFAULT_MESSAGES, GeneratorError, Options, generate
+from .generate import DEFAULT_LANGUAGE, DEFAULT_MESSAGES, FLAVOURS, GeneratorError, Options, generate
 from .inputs import Inputs, on_disk, read_inputs
 from .output import OutputError, write_output
 from .vendor import vendor
@@ -29,7 +29,7 @@ _Folders = Annotated[
 ]
 _Out = Annotated[Path, typer.Option("--out", file_okay=False, help="Folder for the generated package.")]
 _Lang = Annotated[str, typer.Option("--lang", help="Language to generate: python.")]
-_Messages = Annotated[str, typer.Option("--messages", help="Message library: protobuf-py or betterproto.")]
+_Messages = Annotated[str, typer.Option("--messages", help=f"Message library: {', '.join(FLAVOURS)}.")]
 _Includes = Annotated[
     list[Path] | None,
     typer.Option("--include", exists=True, file_okay=False, help="More folders for imports; not generated for."),

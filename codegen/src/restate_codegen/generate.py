@@ -13,7 +13,7 @@ from .load import load
 from .python.emit import FLAVOURS, emit_python
 from .python.names import note_collisions
 
-__all__ = ["DEFAULT_LANGUAGE", "DEFAULT_MESSAGES", "LANGUAGES", "GeneratorError", "Options", "generate"]
+__all__ = ["DEFAULT_LANGUAGE", "DEFAULT_MESSAGES", "FLAVOURS", "LANGUAGES", "GeneratorError", "Options", "generate"]
 
 LANGUAGES = ("python",)
 DEFAULT_LANGUAGE = "python"

@@ -1,7 +1,7 @@
 """protoc-gen-restate: the same generator as a protoc plugin, for buf and protoc. Request in, response out.
 
-Options: `lang=python`, `messages=protobuf-py|betterproto`. Under buf it needs `strategy: all`, because options name
-messages of other packages.
+Options: `lang=python`, `messages=protobuf-py|betterproto|google`. Under buf it needs `strategy: all`, because options
+name messages of other packages.
 """
 
 from __future__ import annotations

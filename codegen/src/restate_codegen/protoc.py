@@ -62,6 +62,26 @@ def compile_protos(roots: Sequence[Path], files: Sequence[str]) -> Compiled:
         return Compiled(out.read_bytes(), warnings)
 
 
+def compile_python(descriptor_set: bytes, files: Sequence[str]) -> dict[str, str]:
+    """The `_pb2` modules that protoc makes of files: path -> text, imports as protoc writes them.
+
+    Args:
+        descriptor_set: a serialized FileDescriptorSet with all imports.
+        files: names of the files to generate for.
+
+    Raises:
+        ContractError: protoc does not take them; with everything it said.
+    """
+    with tempfile.TemporaryDirectory(prefix="restate-codegen-") as scratch:
+        given, out = Path(scratch, "set.binpb"), Path(scratch, "out")
+        given.write_bytes(descriptor_set)
+        out.mkdir()
+        code, said = _run(["protoc", f"--descriptor_set_in={given}", f"--python_out={out}", *files])
+        if code != 0:
+            raise ContractError(_problems(said))
+        return {path.relative_to(out).as_posix(): path.read_text(encoding="utf-8") for path in out.rglob("*.py")}
+
+
 def _flags(roots: Sequence[Path]) -> list[str]:
     well_known = Path(grpc_tools.__file__).parent / "_proto"
     folders = [*roots, *include_dirs(), well_known]

@@ -1,8 +1,8 @@
 """The codec seam: the only place that knows which library a user's messages come from.
 
-Two flavours: protobuf-py (default) and betterproto2, which need not be installed. The runtime never sees the user's
-classes; it works on bytes and descriptors. Bytes are journaled as first encoded and never re-encoded, because not
-every flavour encodes maps in one order.
+Three flavours: protobuf-py (default), betterproto2, and Google's protobuf; the last two need not be installed. The
+runtime never sees the user's classes; it works on bytes and descriptors. Bytes are journaled as first encoded and never
+re-encoded, because not every flavour encodes maps in one order.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from .codec_betterproto import BetterProto
 from .codec_flavour import Flavour
+from .codec_google import Google
 
 M = TypeVar("M")
 
@@ -51,8 +52,15 @@ class ProtobufPy(Flavour):
         name: str = any_cls.desc().type_name
         return name
 
+    def has(self, message: Any, attribute: str) -> bool:
+        return bool(message.has_field(attribute))
 
-FLAVOURS: list[Flavour] = [ProtobufPy(), BetterProto()]
+    def unknown(self, message: Any) -> dict[str, str]:
+        kept: dict[int, list[bytes]] = getattr(message, "_unknown_fields", None) or {}
+        return {f"unknown field {number}": b"".join(values).hex() for number, values in kept.items()}
+
+
+FLAVOURS: list[Flavour] = [ProtobufPy(), BetterProto(), Google()]
 
 _by_class: dict[type[Any], Flavour] = {}
 
@@ -95,7 +103,11 @@ def decode(cls: type[M], data: bytes) -> M:
 
 
 def to_json(message: Any) -> str:
-    """ProtoJSON of a message."""
+    """ProtoJSON of a message.
+
+    Raises:
+        ValueError: it holds an Any of a type that is not loaded.
+    """
     return _flavour(type(message)).to_json(message)
 
 
@@ -111,3 +123,27 @@ def from_json(cls: type[M], text: str) -> M:
 def full_name(cls: type[Any]) -> str:
     """Full name of a message class, as in the contract."""
     return _flavour(cls).full_name(cls)
+
+
+def with_field(cls: type[M], attribute: str, value: object) -> M:
+    """A message with only one field, as state and promises are stored.
+
+    Raises:
+        TypeError: the value does not fit the field; some flavours say so only when the message is encoded.
+    """
+    return _flavour(cls).with_field(cls, attribute, value)
+
+
+def field(message: Any, attribute: str) -> Any:
+    """The value of a field, by its attribute in Python: a list where it is repeated, a dict where it is a map."""
+    return _flavour(type(message)).field(message, attribute)
+
+
+def has(message: Any, attribute: str) -> bool:
+    """Whether a field is set; one without presence is set when it is not the default."""
+    return _flavour(type(message)).has(message, attribute)
+
+
+def unknown(message: Any) -> dict[str, str]:
+    """Unknown fields of the message itself, as text for people: what differs in bytes differs here."""
+    return _flavour(type(message)).unknown(message)

@@ -66,6 +66,16 @@ class BetterProto(Flavour):
         url: str = pool.type_to_url[cls]
         return url.rpartition("/")[2].removeprefix(".")
 
+    def has(self, message: Any, attribute: str) -> bool:
+        value = getattr(message, attribute)
+        if type(message)._betterproto.meta_by_field_name[attribute].optional:
+            return value is not None
+        return bool(value)
+
+    def unknown(self, message: Any) -> dict[str, str]:
+        kept: bytes = message._unknown_fields
+        return {"unknown fields": kept.hex()} if kept else {}
+
 
 def check_wire(cls: Any, data: bytes, depth: int = 0) -> None:
     """Checks that bytes are a whole message of a betterproto2 class, nested messages included.

@@ -36,3 +36,21 @@ class Flavour(ABC):
     @abstractmethod
     def full_name(self, cls: type[Any]) -> str:
         """Full name of a message class, as in the contract."""
+
+    @abstractmethod
+    def has(self, message: Any, attribute: str) -> bool:
+        """Whether a field is set; one without presence is set when it is not the default."""
+
+    @abstractmethod
+    def unknown(self, message: Any) -> dict[str, str]:
+        """Unknown fields of the message itself, as text for people: what differs in bytes differs here."""
+
+    def with_field(self, cls: type[M], attribute: str, value: object) -> M:
+        """A message with only one field; raises TypeError where the value does not fit, here or when encoded."""
+        any_cls: Any = cls
+        message: M = any_cls(**{attribute: value})
+        return message
+
+    def field(self, message: Any, attribute: str) -> Any:
+        """The value of a field: a list where it is repeated, a dict where it is a map."""
+        return getattr(message, attribute)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from . import codec
 from .errors import TerminalError, TypedError
 from .status import StatusCode
 
@@ -72,16 +73,12 @@ class HandlerDescriptor(Generic[Req, Res]):
         if self.key_field is None:
             return None
         value = getattr(request, self.key_field)
-        if not value and not _is_set(request, self.key_field, value):
+        if not value and (
+            value == "" or not codec.has(request, self.key_field)
+        ):  # 0 may be given where it has presence
             message = f"a call of {self.service}/{self.name} needs a key: set {self.key_field} of the request"
             raise TerminalError(message, code=StatusCode.INVALID_ARGUMENT)
         return str(value)
-
-
-def _is_set(request: Any, field: str, value: object) -> bool:
-    """Whether a key that is 0 was given: an integer with presence may be; anything else that is empty is no key."""
-    has_field = getattr(request, "has_field", None)
-    return value == 0 and value is not False and has_field is not None and bool(has_field(field))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,19 +30,9 @@ def _tree(cls: type[Any] | None, data: bytes) -> Any:
         if cls is None or not codec.is_message(cls):
             return [json.loads(data)]
         message = codec.decode(cls, data)
-        return [json.loads(codec.to_json(message)), _unknown(message)]
+        return [json.loads(codec.to_json(message)), codec.unknown(message)]
     except ValueError:
         return None
-
-
-def _unknown(message: Any) -> dict[str, str]:
-    """Unknown fields of the message itself, where its library keeps them: by number, or all in one."""
-    kept: object = getattr(message, "_unknown_fields", None)
-    if isinstance(kept, bytes) and kept:
-        return {"unknown fields": kept.hex()}
-    if isinstance(kept, dict):
-        return {f"unknown field {number}": b"".join(values).hex() for number, values in kept.items()}
-    return {}
 
 
 def _differences(path: str, then: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -50,7 +50,7 @@ class PromiseEntry:
         if not isinstance(result, Value):
             return None
         try:
-            return getattr(codec.decode(self.message, result.data), self.attribute)
+            return codec.field(codec.decode(self.message, result.data), self.attribute)
         except ValueError as error:
             raise TerminalError(
                 f"promise {self.name} was not completed with a {codec.full_name(self.message)}: {error}",
@@ -89,7 +89,7 @@ class PromiseField(Waitable[T]):
             TypeError: the value does not fit the promise.
             TerminalError: when awaited: FAILED_PRECONDITION, it was completed before.
         """
-        data = codec.encode(self._entry.message(**{self._entry.attribute: value}))
+        data = codec.encode(codec.with_field(self._entry.message, self._entry.attribute, value))
         return self._complete(Value(data))
 
     def reject(self, message: str, *, code: StatusCode = StatusCode.UNKNOWN) -> DurableFuture[None]:

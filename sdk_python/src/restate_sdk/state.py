@@ -48,7 +48,7 @@ class StateEntry:
         Raises:
             TypeError: it is not a value of the field.
         """
-        return codec.encode(self.message(**{self.attribute: value}))
+        return codec.encode(codec.with_field(self.message, self.attribute, value))
 
     def read(self, result: Result) -> Any:
         """The value of a read.
@@ -57,9 +57,9 @@ class StateEntry:
             TerminalError: DATA_LOSS, the stored bytes are not the state message.
         """
         if not isinstance(result, Value):
-            return getattr(self.message(), self.attribute) if self.default else None
+            return codec.field(self.message(), self.attribute) if self.default else None
         try:
-            return getattr(codec.decode(self.message, result.data), self.attribute)
+            return codec.field(codec.decode(self.message, result.data), self.attribute)
         except ValueError as error:
             raise TerminalError(
                 f"state {self.name} does not hold a {codec.full_name(self.message)}: {error}",

@@ -9,12 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import keyword
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from protobuf import (
     DescEnum,
@@ -29,7 +24,6 @@ from protobuf import (
     ScalarType,
 )
 from protobuf.plugin import Ident
-from protobuf.wkt.google.protobuf.compiler.plugin_pb import CodeGeneratorRequest, CodeGeneratorResponse
 from protobuf.wkt.google.protobuf.descriptor_pb import FileDescriptorProto
 from restate_protocol.bundled import is_bundled
 
@@ -37,6 +31,7 @@ from restate_codegen.errors import GeneratorError
 from restate_codegen.model import FileUnit, Generation, all_messages
 from restate_codegen.writer import Source, Symbol, from_import
 
+from .compilers import run_plugin
 from .header import start
 from .names import module_of
 from .scalars import SCALARS
@@ -221,17 +216,6 @@ def _without_services(file: DescFile) -> FileDescriptorProto:
 
 
 def compile_files(files: Sequence[FileDescriptorProto]) -> dict[str, str]:
-    """Runs the compiler: path -> text. In an empty folder, because it looks around in its own."""
-    names = [file.name for file in files]
-    request = CodeGeneratorRequest(file_to_generate=names, parameter="client_generation=none", proto_file=list(files))
-    scripts = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": os.pathsep.join([scripts, os.environ.get("PATH", "")])}
-    with tempfile.TemporaryDirectory(prefix="restate-codegen-") as scratch:
-        command = [sys.executable, "-m", "betterproto2_compiler.plugin"]
-        done = subprocess.run(
-            command, input=request.to_binary(), capture_output=True, check=False, cwd=scratch, env=environment
-        )
-    if done.returncode != 0:
-        raise GeneratorError(f"betterproto2-compiler failed:\n{done.stderr.decode(errors='replace')}")
-    response = CodeGeneratorResponse.from_binary(done.stdout)
-    return {file.name: file.content for file in response.file if file.name.endswith(".py")}
+    """Runs the compiler: path -> text."""
+    compiled = run_plugin("betterproto2-compiler", "betterproto2_compiler.plugin", "client_generation=none", files)
+    return {path: text for path, text in compiled.items() if path.endswith(".py")}

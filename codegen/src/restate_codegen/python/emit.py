@@ -10,10 +10,11 @@ from .betterproto import BetterProto
 from .clients import emit_clients
 from .descriptors import emit_descriptors
 from .flavour import MessageFlavour
+from .google import Google
 from .handlers import emit_handlers
 from .protobuf_py import ProtobufPy
 
-FLAVOURS: dict[str, MessageFlavour] = {one.name: one for one in (ProtobufPy(), BetterProto())}
+FLAVOURS: dict[str, MessageFlavour] = {one.name: one for one in (ProtobufPy(), BetterProto(), Google())}
 
 
 def emit_python(generation: Generation, flavour: MessageFlavour) -> dict[str, str]:
