@@ -103,6 +103,8 @@ class SessionIncoming(Incoming):
 
     number: int
     session: FakeSession
+    #: What came with the ask itself.
+    own: dict[str, str]
     invocation_id: str = ""
     status: str = ""
 
@@ -235,7 +237,7 @@ class FakeSession:
     async def _answer(self, ask: pb.SessionAsk) -> None:
         request: Any = ask.request
         path, data, metadata = _as_unary(request.field, request.value)
-        incoming = SessionIncoming(path, data, {**self._stream_metadata, **metadata}, ask.id, self)
+        incoming = SessionIncoming(path, data, {**self._stream_metadata, **metadata}, ask.id, self, metadata)
         try:
             answer = _answer_of(request.field, incoming, await self._ingress.handle(incoming))
         except Lost:

@@ -29,7 +29,9 @@ def serves_sessions(ingress: FakeIngress) -> None:
 
 @pytest.fixture
 async def connection(ingress: FakeIngress) -> AsyncIterator[restate_client.Connection]:
-    async with restate_client.connect(ingress.address, headers={"authorization": "Bearer x"}) as opened:
+    async with restate_client.connect(
+        ingress.address, headers={"authorization": "Bearer x", "x-default": "1"}
+    ) as opened:
         yield opened
 
 
@@ -66,10 +68,22 @@ async def test_calls_of_one_turn_travel_in_one_message_on_one_stream(ingress: Fa
     assert all(isinstance(call, SessionIncoming) for call in ingress.calls)
 
 
-async def test_the_connections_headers_go_with_the_stream(ingress: FakeIngress, echo: Any) -> None:
+async def test_the_connections_headers_go_with_every_ask_and_its_secrets_with_the_stream(
+    ingress: FakeIngress, echo: Any
+) -> None:
     await echo.say(StringValue(), headers={"x-a": "b"})
-    metadata = ingress.calls[0].metadata
-    assert (metadata["authorization"], metadata["x-a"]) == ("Bearer x", "b")
+    [call] = ingress.calls
+    assert isinstance(call, SessionIncoming)
+    assert call.own == {"x-default": "1", "x-a": "b"}
+    assert call.metadata["authorization"] == "Bearer x"
+
+
+async def test_a_connection_with_bytes_in_its_headers_calls_one_by_one(ingress: FakeIngress, echo_client: Any) -> None:
+    async with restate_client.connect(ingress.address, headers={"x-raw-bin": b"\x00"}) as connection:
+        await echo_client(connection).say(StringValue())
+    [call] = ingress.calls
+    assert isinstance(call, UnaryIncoming)
+    assert call.metadata["x-raw-bin"] == b"\x00"
 
 
 async def test_no_more_calls_than_credits_wait_and_further_streams_are_opened(ingress: FakeIngress, echo: Any) -> None:

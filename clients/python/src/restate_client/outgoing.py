@@ -113,27 +113,31 @@ class HandlerCall:
             metadata += ((wire.DELAY, wire.duration_text(self.delay)),)
         return metadata
 
-    def ask(self) -> Oneof[Any, Any] | None:
-        """The request of an ask on a session; None where a session cannot carry it."""
+    def ask(self, common: Metadata) -> Oneof[Any, Any] | None:
+        """The request of an ask on a session; None where a session cannot carry it.
+
+        Args:
+            common: headers of the connection that go with every request.
+        """
         headers: dict[str, str] = {}
-        for name, value in self.headers:
+        for name, value in common + self.headers:
             if isinstance(value, bytes):
                 return None
             headers[name] = value
-        common: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "service": self.handler.service,
             "handler": self.handler.name,
             "request": Oneof("payload", self.data),
         }
         if self.idempotency_key is not None:
-            common["idempotency_key"] = self.idempotency_key
+            fields["idempotency_key"] = self.idempotency_key
         if headers:
-            common["headers"] = headers
+            fields["headers"] = headers
         if not self.send:
-            return Oneof("call", pb.CallRequest(**common))
+            return Oneof("call", pb.CallRequest(**fields))
         if self.delay:
-            common["delay"] = _duration(self.delay)
-        return Oneof("send", pb.SendRequest(**common))
+            fields["delay"] = _duration(self.delay)
+        return Oneof("send", pb.SendRequest(**fields))
 
 
 @immutable
@@ -174,8 +178,8 @@ class IngressCall:
         """Nothing goes with it but the connection's own."""
         return ()
 
-    def ask(self) -> Oneof[Any, Any] | None:
-        """The request of an ask on a session."""
+    def ask(self, common: Metadata) -> Oneof[Any, Any] | None:
+        """The request of an ask on a session. Headers have no part in it."""
         return Oneof(self.ask_field, self.request)
 
 

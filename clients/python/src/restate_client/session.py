@@ -11,6 +11,7 @@ import asyncio
 
 from restate_protocol.status import StatusCode
 
+from . import wire
 from .aio import AioChannel, UnaryTransport
 from .asks import Asked
 from .errors import Overloaded
@@ -38,6 +39,7 @@ class SessionTransport:
     def __init__(self, channel: AioChannel, unary: UnaryTransport) -> None:
         self._channel = channel
         self._unary = unary
+        self._headers = wire.for_callees(channel.settings.metadata)
         self._streams: list[Stream] = []
         self._carriers: dict[Asked[Waiter], Stream] = {}
         self._no_session = False
@@ -49,7 +51,7 @@ class SessionTransport:
             CallFailed: there is no reply.
         """
         long = len(outgoing.data) > MAX_SESSION_REQUEST_BYTES
-        request = None if self._no_session or long else outgoing.ask()
+        request = None if self._no_session or long else outgoing.ask(self._headers)
         if request is None:
             return await self._unary.exchange(outgoing, timeout_s)
         loop = asyncio.get_running_loop()

@@ -64,6 +64,15 @@ def _header_name(name: str, value: str | bytes) -> str:
     return lowered
 
 
+# Never for callees: they stay with the stream, where a proxy looks for them.
+_SECRETS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
+
+
+def for_callees(metadata: Metadata) -> Metadata:
+    """Of a connection's headers, those that go with each request on a session. The runtime gives them to callees."""
+    return tuple((name, value) for name, value in metadata if name not in _SECRETS)
+
+
 def checked_idempotency_key(key: str) -> str:
     """A key that gRPC can carry: printable ASCII. Anything else would fail far from the caller's line.
 
