@@ -159,6 +159,8 @@ class GrpcIngress:
             ("grpc.absolute_max_metadata_size", metadata),
             ("grpc.keepalive_time_ms", keepalive.interval_ms),
             ("grpc.keepalive_timeout_ms", keepalive.timeout_ms),
+            # The library waits a minute for the answer to any ping, whatever the line above says.
+            ("grpc.http2.ping_timeout_ms", keepalive.timeout_ms),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
             ("grpc.http2.min_ping_interval_without_data_ms", keepalive.min_client_interval_ms),
