@@ -1,4 +1,4 @@
-"""What gRPC itself brings: compression, sizes, counts of messages, pings, draining. With real clients and raw sockets."""
+"""What gRPC itself brings: compression, sizes, counts of messages, pings, draining. Real clients and raw sockets."""
 
 from __future__ import annotations
 

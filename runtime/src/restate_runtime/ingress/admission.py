@@ -37,6 +37,9 @@ PREVIOUSLY_ACCEPTED = "previously-accepted"
 #: What each header counts besides its name and value, as HTTP/2 counts them.
 HEADER_BYTES = 32
 
+#: Packages of ours, which no deployment may use.
+OWN = ("restate.", "grpc.")
+
 _TRACE = frozenset({"traceparent", "tracestate"})
 
 
@@ -274,7 +277,7 @@ class Admission:
     def _unknown(self, service: str, name: str) -> Refused:
         """Why there is no such route, with the nearest name."""
         services = self._routes.services()
-        if service in services:
+        if service in services or service.startswith(OWN):
             message = f"service {service} has no method {name}"
             return Refused(StatusCode.UNIMPLEMENTED, message, reason=Reason.UNKNOWN_HANDLER)
         if not services:
