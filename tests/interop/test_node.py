@@ -14,7 +14,7 @@ from tests.interop.expected import SCENARIOS
 
 _BANNER = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
 
-PROTOCOLS = ["connect", "connect-json", "grpc"]
+PROTOCOLS = ["connect", "connect-json", "grpc", "grpc-web"]
 
 
 @pytest.fixture(scope="session")

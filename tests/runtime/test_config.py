@@ -25,6 +25,15 @@ GOOD = [
     ("max_message_bytes", "4194304", 4_194_304),
     ("max_key_bytes", "255", 255),
     ("journal_headers", "Tenant, trace-*", ("tenant", "trace-*")),
+    ("max_http_head_bytes", "1024", 1_024),
+    (
+        "cors_allowed_origins",
+        "https://App.example, http://localhost:3000",
+        ("https://app.example", "http://localhost:3000"),
+    ),
+    ("cors_allowed_headers", "Authorization, tenant-*", ("authorization", "tenant-*")),
+    ("cors_max_age_ms", "0", 0),
+    ("cors_credentials", "on", "on"),
     ("timers_in_memory", "1", 1),
     ("session_credits", "10", 10),
     ("delivery_timeout_ms", "100", 100),
@@ -66,6 +75,11 @@ BAD = [
     ("journal_headers", "authorization"),
     ("journal_headers", "x-a,Cookie"),
     ("journal_headers", "*"),
+    ("cors_allowed_origins", "app.example"),
+    ("cors_allowed_origins", "https://app.example/"),
+    ("cors_allowed_origins", "https://*.example"),
+    ("cors_allowed_origins", "null"),
+    ("cors_allowed_headers", "a b"),
     ("delivery_timeout_ms", "5s"),
     ("otlp_endpoint", "collector"),
     ("trace_console", "yes"),
@@ -115,6 +129,13 @@ def test_the_longest_wait_of_a_retry_is_not_shorter_than_the_first() -> None:
     with pytest.raises(SettingsError, match=r"--default-retry-max-interval-ms \(400\) is shorter than"):
         load({"default_retry_max_interval_ms": "400"}, {})
     load({"default_retry_max_interval_ms": "400", "default_retry_initial_interval_ms": "400"}, {})
+
+
+def test_pages_of_every_origin_may_not_send_cookies() -> None:
+    with pytest.raises(SettingsError, match=r"--cors-credentials=on with the origin \*"):
+        load({"cors_credentials": "on", "cors_allowed_origins": "*"}, {})
+    load({"cors_allowed_origins": "*"}, {})
+    load({"cors_credentials": "on", "cors_allowed_origins": "https://app.example"}, {})
 
 
 def test_an_unknown_flag_is_an_error() -> None:

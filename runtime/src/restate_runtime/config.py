@@ -106,11 +106,31 @@ def _header_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip().lower() for origin in text.split(",") if origin.strip())
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s/,*]+", origin):
+            raise ValueError(
+                f"{origin!r} is no origin; give scheme://host or scheme://host:port without a path, such as "
+                "https://app.example.com, with commas between, or *"
+            )
+    return origins
+
+
+def _cors_headers(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9._-]*\*?", name):
+            raise ValueError(f"{name!r} is no header name; give names, or prefixes that end in *, with commas between")
+    return names
+
+
 #: Headers that no setting brings into a journal.
 NEVER_JOURNALED = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
 
 _PORT = _whole(0, 65_535)
 _MS = _whole(1, 86_400_000)
+_MAYBE_MS = _whole(0, 86_400_000)
 # Ten years: what people mean when they mean for ever.
 _LONG_MS = _whole(0, 315_360_000_000)
 _WHERE_UNSAID = "Used where neither handler nor service says it."
@@ -128,7 +148,7 @@ class Settings:
         "127.0.0.1", "", "Address that all ports listen on. There is no authentication: keep it private.", _text
     )
     ingress_grpc_port: int = _setting(8080, "port", "gRPC ingress. 0: any free port.", _PORT)
-    ingress_http_port: int = _setting(8081, "port", "HTTP ingress (Connect: JSON and binary). 0: any free port.", _PORT)
+    ingress_http_port: int = _setting(8081, "port", "HTTP ingress (Connect and gRPC-Web). 0: any free port.", _PORT)
     admin_grpc_port: int = _setting(9070, "port", "Admin API, and where endpoints dial in. 0: any free port.", _PORT)
     admin_http_port: int = _setting(9071, "port", "Health and metrics over HTTP. 0: any free port.", _PORT)
     max_message_bytes: int = _setting(
@@ -203,6 +223,35 @@ class Settings:
         "bytes",
         "How many bytes of answers may wait to be read by the caller of a session before its requests wait too.",
         _whole(1_024, 1_073_741_824),
+    )
+    max_http_head_bytes: int = _setting(
+        65_536,
+        "bytes",
+        "The longest request line with its headers on the HTTP ports. A message in the query of a GET is part of it.",
+        _whole(1_024, 16_777_216),
+    )
+    cors_allowed_origins: tuple[str, ...] = _setting(
+        (),
+        "",
+        "Origins whose pages may call the HTTP ingress from a browser, such as https://app.example.com. Commas "
+        "between. *: every page in the world. Empty: none. There is no authentication: who may call may call all.",
+        _origins,
+    )
+    cors_allowed_headers: tuple[str, ...] = _setting(
+        (),
+        "",
+        "Request headers that pages may send besides those of the protocols, ours, journal_headers and x-*. Commas "
+        "between; a name that ends in * is a prefix.",
+        _cors_headers,
+    )
+    cors_max_age_ms: int = _setting(
+        7_200_000, "ms", "How long a browser may remember what a preflight said. Whole seconds count.", _MAYBE_MS
+    )
+    cors_credentials: str = _setting(
+        "off",
+        "",
+        "on: pages may send cookies and the like, for a proxy in front. Not with the origin *.",
+        _one_of("on", "off"),
     )
     journal_headers: tuple[str, ...] = _setting(
         (),
@@ -326,6 +375,7 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
     settings = Settings(**given)
     _check_ports(settings)
     _check_retry(settings)
+    _check_cors(settings)
     return settings
 
 
@@ -352,6 +402,14 @@ def _check_retry(settings: Settings) -> None:
         raise SettingsError(
             f"--default-retry-max-interval-ms ({longest}) is shorter than "
             f"--default-retry-initial-interval-ms ({first}); raise the one or lower the other"
+        )
+
+
+def _check_cors(settings: Settings) -> None:
+    if settings.cors_credentials == "on" and "*" in settings.cors_allowed_origins:
+        raise SettingsError(
+            "--cors-credentials=on with the origin * would let every page act for its visitors; "
+            "name the origins in --cors-allowed-origins"
         )
 
 

@@ -33,6 +33,7 @@ from .engine.loop import Engine
 from .engine.overload import LoadLimits
 from .engine.sweeps import SweepTimes
 from .ingress.admission import Admission, Limits
+from .ingress.cors import CorsRules
 from .ingress.grpc import GrpcIngress, Keepalive
 from .ingress.http import HttpIngress
 from .ingress.http_server import HttpServer
@@ -99,6 +100,18 @@ def keepalive(settings: Settings) -> Keepalive:
     return Keepalive(settings.grpc_keepalive_ms, settings.grpc_keepalive_timeout_ms, settings.grpc_min_ping_interval_ms)
 
 
+def cors_rules(settings: Settings) -> CorsRules | None:
+    """Which pages may call the HTTP ingress; None: those of no other origin."""
+    if not settings.cors_allowed_origins:
+        return None
+    return CorsRules(
+        settings.cors_allowed_origins,
+        (*settings.cors_allowed_headers, *settings.journal_headers),
+        settings.cors_max_age_ms // 1000,
+        settings.cors_credentials == "on",
+    )
+
+
 class Server:
     """One runtime.
 
@@ -142,11 +155,15 @@ class Server:
         admission = Admission(self.registry, limits)
         session_limits = SessionLimits(settings.ingress_session_credits, settings.ingress_session_buffer_bytes)
         self._grpc = GrpcIngress(admission, self.engine, self._waiting, keepalive(settings), session_limits)
-        self._http = HttpIngress(admission, self.engine, self._waiting)
+        self._http = HttpIngress(
+            admission, self.engine, self._waiting, cors_rules(settings), settings.max_http_head_bytes
+        )
         self._admin: grpc.aio.Server | None = None
         answers = {"grpc": self._grpc.answers, "http": self._http.answers}
         self.metrics = Metrics(self.store, self.engine, self.dispatcher, answers, self._grpc.sessions)
-        self._admin_http = HttpServer(admin_app(self._problem, self.metrics.page), "the admin HTTP port")
+        self._admin_http = HttpServer(
+            admin_app(self._problem, self.metrics.page), "the admin HTTP port", settings.max_http_head_bytes
+        )
         self._stopping = False
 
     async def start(self) -> Ports:

@@ -119,14 +119,20 @@ BAD: dict[str, Case] = {
     "unknown method": ("POST", "/shop.v1.Cart/Nope", b"{}", {}, 404, "unimplemented", "has no method Nope"),
     "no such page": ("GET", "/", b"", {}, 404, "unimplemented", "/package.Service/Method"),
     "GET": ("GET", SAY, b"", {}, 405, "unimplemented", "takes POST, not GET"),
-    "POST on health": ("POST", "/healthz", b"", {}, 405, "unimplemented", "takes GET, not POST"),
+    "POST on health": ("POST", "/healthz", b"", {}, 405, "unimplemented", "takes GET or HEAD, not POST"),
     "GET on control": ("GET", "/restate.ingress.v1.Ingress/Attach", b"", {}, 405, "unimplemented", "takes POST"),
     "form": ("POST", SAY, b"{}", {"content-type": "application/x-www-form-urlencoded"}, 415, "invalid_argument",
-             "send application/json or application/proto"),
+             "send application/json, application/proto"),
     "no content type": ("POST", SAY, b"{}", {"content-type": ""}, 415, "invalid_argument", "is missing"),
     "charset": ("POST", SAY, b"{}", {"content-type": "application/json; charset=latin-1"}, 415, "invalid_argument",
                 "charset=latin-1"),
-    "gRPC-Web": ("POST", SAY, b"", {"content-type": "application/grpc-web"}, 415, "invalid_argument", "grpc-web"),
+    "native gRPC": ("POST", SAY, b"", {"content-type": "application/grpc"}, 415, "invalid_argument",
+                    "on the gRPC port"),
+    "a stream": ("POST", SAY, b"", {"content-type": "application/connect+json"}, 415, "invalid_argument",
+                 "on the gRPC port"),
+    "session": ("POST", "/restate.ingress.v1.Ingress/Session", b"", {}, 404, "unimplemented", "on the gRPC port"),
+    "unknown method of ours": ("POST", "/restate.ingress.v1.Ingress/Nope", b"", {}, 404, "unimplemented",
+                               "has no method Nope"),
     "too long": ("POST", SAY, b'{"text":"' + b"a" * 1024 + b'"}', {}, 413, "resource_exhausted", "than 1024 bytes"),
     "gzip bomb": ("POST", SAY, gzip.compress(b" " * 1025), {"content-encoding": "gzip"}, 413, "resource_exhausted",
                   "than 1024 bytes"),
@@ -174,7 +180,9 @@ async def test_bad_input_is_refused_and_nothing_is_submitted(client: httpx.Async
 async def test_what_http_asks_for_is_in_the_headers_of_errors(client: httpx.AsyncClient) -> None:
     assert (await client.get(SAY)).headers["allow"] == "POST"
     assert (await client.post("/healthz")).headers["allow"] == "GET, HEAD"
-    assert (await client.post(SAY, content=b"")).headers["accept-post"] == "application/json, application/proto"
+    assert (await client.post(SAY, content=b"")).headers["accept-post"] == (
+        "application/json, application/proto, application/grpc-web, application/grpc-web-text"
+    )
 
 
 async def test_two_different_idempotency_keys_are_refused(client: httpx.AsyncClient, engine: Any) -> None:

@@ -1,7 +1,7 @@
-"""The Connect protocol, unary: content types, error bodies, timeouts, compression. Values in, values out; no I/O.
+"""The Connect protocol, unary: content types, error bodies, timeouts, GET. Values in, values out; no I/O.
 
-https://connectrpc.com/docs/protocol: a unary call is a plain POST, which is why `curl` can make one. What Connect
-adds on GET and on streams is left to modules of their own.
+https://connectrpc.com/docs/protocol: a unary call is a plain POST, which is why `curl` can make one. A handler
+without side effects may be called with GET too, its request in the query.
 """
 
 from __future__ import annotations
@@ -9,21 +9,18 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from restate_protocol.status import StatusCode
 
 from ..deployments.schema import InvalidMessage, Schema
-from .errors import SOURCE, Answer, Detail, Refused, refusal
-from .reasons import Reason, reason_of
+from .errors import SOURCE, Answer, Detail, Refused
+from .http_message import JSON_TYPE, Headers, Reply, decompressed, reply, too_large
+from .reasons import Reason
 
-JSON_TYPE = b"application/json"
 PROTO_TYPE = b"application/proto"
-
-Headers = list[tuple[bytes, bytes]]
 
 #: What HTTP calls each code, by the table of the protocol.
 _HTTP_STATUS = {
@@ -51,66 +48,60 @@ _REASON_STATUS = {
     Reason.TOO_LARGE: 413,
     Reason.METADATA_TOO_LARGE: 431,
 }
-#: Connect writes this one word with one l.
-_NAMES = {code: code.name.lower() for code in StatusCode} | {StatusCode.CANCELLED: "canceled"}
+#: The names of codes. Connect writes one of them with one l.
+NAMES = {code: code.name.lower() for code in StatusCode} | {StatusCode.CANCELLED: "canceled"}
 
 _MAX_TIMEOUT_DIGITS = 10
 
 
-class HttpProblem(Exception):
-    """A request that HTTP itself has a status for.
+@dataclass(frozen=True, slots=True)
+class ConnectForm:
+    """One message as the whole body; see http_message.Form."""
+
+    json: bool
+
+    def room(self, limit: int) -> int:
+        """Nothing is around the message."""
+        return limit
+
+    def message(self, body: bytes, encoding: bytes, limit: int) -> bytes:
+        """The body is the message."""
+        if len(body) > limit:
+            raise too_large(limit)
+        return body
+
+    def reply(self, message: bytes, headers: Headers) -> Reply:
+        """200."""
+        return reply(message, JSON_TYPE if self.json else PROTO_TYPE, headers)
+
+    def error(self, answer: Answer, headers: Headers, schema: Schema | None, status: int | None = None) -> Reply:
+        """The status of the code, and JSON whatever form the request has."""
+        body: dict[str, Any] = {"code": NAMES[answer.code], "message": answer.message}
+        if answer.details:
+            body["details"] = [_detail(one, schema) for one in answer.details]
+        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        more = [(SOURCE.encode(), answer.source.encode()), *headers]
+        if answer.retry_after_ms is not None:
+            more.append((b"retry-after", str(-(-answer.retry_after_ms // 1000)).encode()))
+        return reply(data, JSON_TYPE, more, status or http_status(answer))
+
+
+JSON_FORM = ConnectForm(True)
+PROTO_FORM = ConnectForm(False)
+
+
+def form_of(media: bytes, parameters: bytes) -> ConnectForm | None:
+    """The form that a content type names, None where it is none of Connect's.
 
     Args:
-        status: the HTTP status.
-        code: what Connect clients see.
-        message: what happened and what to do.
-        headers: what the status requires.
-        reason: why, in one word; None: what the code says.
+        media: the type itself, in lower case.
+        parameters: what follows it, in lower case without spaces and quotes.
     """
-
-    def __init__(
-        self,
-        status: int,
-        code: StatusCode,
-        message: str,
-        headers: Iterable[tuple[bytes, bytes]] = (),
-        reason: Reason | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.answer = refusal(code, message, reason or reason_of(code))
-        self.headers = list(headers)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An HTTP response."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
-def is_json(content_type: bytes) -> bool:
-    """Which of the two forms a request has.
-
-    Raises:
-        HttpProblem: 415, neither.
-    """
-    if content_type == JSON_TYPE:
-        return True
-    if content_type == PROTO_TYPE:
-        return False
-    media, _, rest = content_type.lower().partition(b";")
-    parameters = rest.replace(b" ", b"").replace(b'"', b"")
-    if media.strip() == JSON_TYPE and parameters in (b"", b"charset=utf-8"):
-        return True
-    if media.strip() == PROTO_TYPE and not parameters:
-        return False
-    given = content_type.decode("latin-1") or "missing"
-    message = f"the content type is {given}; send application/json or application/proto"
-    accept = (b"accept-post", JSON_TYPE + b", " + PROTO_TYPE)
-    raise HttpProblem(415, StatusCode.INVALID_ARGUMENT, message, [accept], Reason.CONTENT_TYPE)
+    if media == JSON_TYPE and parameters in (b"", b"charset=utf-8"):
+        return JSON_FORM
+    if media == PROTO_TYPE and not parameters:
+        return PROTO_FORM
+    return None
 
 
 def check_version(value: bytes) -> None:
@@ -134,83 +125,66 @@ def timeout_seconds(value: bytes) -> float:
     return int(value) / 1000
 
 
-def decompressed(encoding: bytes, body: bytes, limit: int) -> bytes:
-    """The body without its content encoding.
+def read_query(query: bytes, limit: int) -> tuple[ConnectForm, bytes]:
+    """The form and the message of a GET.
 
     Args:
-        limit: the most bytes that may come out.
+        query: what follows the question mark.
+        limit: the longest message, in bytes.
 
     Raises:
-        Refused: the encoding is unknown or broken.
+        Refused: a parameter is missing, is there twice or makes no sense.
         HttpProblem: 413.
     """
-    if encoding == b"identity":
-        return body
-    if encoding != b"gzip":
-        message = f"content-encoding {encoding.decode('latin-1')!r} is not known; send identity or gzip"
-        raise Refused(StatusCode.UNIMPLEMENTED, message, reason=Reason.CONTENT_TYPE)
-    engine = zlib.decompressobj(wbits=31)
+    values = _parameters(query)
+    if values.get("connect", b"v1") != b"v1":
+        raise _bad_query("connect", "leave it out or send v1", values)
+    if values.get("encoding") not in (b"json", b"proto"):
+        raise _bad_query("encoding", "send json or proto", values)
+    if values.get("base64", b"1") not in (b"1", b"0"):
+        raise _bad_query("base64", "send 1, or leave it out", values)
+    if "message" not in values:
+        raise _bad_query("message", "send the request there", values)
+    message = values["message"]
+    if values.get("base64") == b"1":
+        message = _from_base64(message)
+    message = decompressed("compression", values.get("compression") or b"identity", message, limit)
+    form = JSON_FORM if values["encoding"] == b"json" else PROTO_FORM
+    return form, form.message(message, b"", limit)
+
+
+def _parameters(query: bytes) -> dict[str, bytes]:
+    """By name. What Connect does not know is left to whoever put it there."""
+    found: dict[str, bytes] = {}
+    for part in query.split(b"&"):
+        name, _, value = part.partition(b"=")
+        text = unquote_to_bytes(name).decode("latin-1")
+        if text in found:
+            raise _bad(f"the query parameter {text} is there twice")
+        if text:
+            found[text] = unquote_to_bytes(value.replace(b"+", b" "))
+    return found
+
+
+def _bad_query(name: str, mend: str, values: dict[str, bytes]) -> Refused:
+    given = values.get(name)
+    state = "is missing" if given is None else f"is {given.decode('latin-1')!r}"
+    return _bad(f"the query parameter {name} {state}; {mend}")
+
+
+def _bad(message: str) -> Refused:
+    return Refused(StatusCode.INVALID_ARGUMENT, message, reason=Reason.INVALID_REQUEST)
+
+
+def _from_base64(text: bytes) -> bytes:
+    """The bytes of base64 for URLs, with or without padding."""
+    bare = text.rstrip(b"=")
+    if b"+" in bare or b"/" in bare:
+        raise _bad("the query parameter message is not base64 for URLs, which has - and _ for + and /")
     try:
-        data = engine.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise Refused(
-            StatusCode.INVALID_ARGUMENT, f"the body is not gzip: {error}", reason=Reason.INVALID_MESSAGE
-        ) from None
-    if len(data) > limit:
-        raise too_large(limit)
-    if not engine.eof:
-        raise Refused(
-            StatusCode.INVALID_ARGUMENT, "the body is not gzip: it ends too early", reason=Reason.INVALID_MESSAGE
-        )
-    return data
-
-
-def _not_gzip(why: str) -> Refused:
-    message = f"the body is not gzip: {why}"
-    return Refused(StatusCode.INVALID_ARGUMENT, message, reason=Reason.INVALID_MESSAGE)
-
-
-def too_large(limit: int) -> HttpProblem:
-    """413. Ends the connection, whose next bytes would be the rest of the body."""
-    message = f"the request is longer than {limit} bytes, the limit (setting max_message_bytes)"
-    close = (b"connection", b"close")
-    return HttpProblem(413, StatusCode.RESOURCE_EXHAUSTED, message, [close], Reason.TOO_LARGE)
-
-
-def binary_header(name: str, value: bytes) -> bytes:
-    """The bytes of a -bin header.
-
-    Raises:
-        Refused: it is not base64.
-    """
-    try:
-        return base64.b64decode(value.rstrip(b"=") + b"=" * (-len(value.rstrip(b"=")) % 4), validate=True)
-    except binascii.Error:
-        message = f"the header {name} is not base64"
-        raise Refused(StatusCode.INVALID_ARGUMENT, message, reason=Reason.BAD_HEADER) from None
-
-
-def error_reply(answer: Answer, headers: Headers, schema: Schema | None, status: int | None = None) -> Reply:
-    """The body of an error.
-
-    Args:
-        headers: more headers, such as the invocation's.
-        schema: prints typed details in a form that people can read.
-        status: the HTTP status, where it is not the one of the code.
-    """
-    body: dict[str, Any] = {"code": _NAMES[answer.code], "message": answer.message}
-    if answer.details:
-        body["details"] = [_detail(one, schema) for one in answer.details]
-    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    all_headers = [
-        (b"content-type", JSON_TYPE),
-        (b"content-length", str(len(data)).encode()),
-        (SOURCE.encode(), answer.source.encode()),
-        *headers,
-    ]
-    if answer.retry_after_ms is not None:
-        all_headers.append((b"retry-after", str(-(-answer.retry_after_ms // 1000)).encode()))
-    return Reply(status or http_status(answer), all_headers, data)
+        return base64.b64decode(bare + b"=" * (-len(bare) % 4), b"-_", validate=True)
+    except binascii.Error as error:
+        raise _bad(f"the query parameter message is not base64: {error}") from None
 
 
 def http_status(answer: Answer) -> int:

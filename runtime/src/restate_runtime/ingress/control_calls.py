@@ -17,11 +17,11 @@ from restate_protocol.immutable import immutable
 from restate_protocol.status import StatusCode
 
 from ..deployments.schema import InvalidMessage
-from . import connect
 from .admission import DELAY, IDEMPOTENCY_KEY, SEND, Admission, Door, Order
 from .control_targets import wrong
 from .durations import MAX_DELAY_MS
 from .errors import Refused
+from .http_message import binary_header
 from .reasons import Reason
 
 Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
@@ -142,7 +142,7 @@ def _with_headers(metadata: list[tuple[str, str | bytes]], headers: Mapping[str,
         _check_header(name, lower, value)
         if lower in given:
             raise wrong(_path(name), f"{lower} is there twice; case makes no difference", Reason.BAD_HEADER)
-        given[lower] = connect.binary_header(lower, value.encode()) if lower.endswith("-bin") else value
+        given[lower] = binary_header(lower, value.encode()) if lower.endswith("-bin") else value
     return [*((name, value) for name, value in metadata if name not in given), *given.items()]
 
 
