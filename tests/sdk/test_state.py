@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from restate_protocol import codec
 from restate_protocol import journal as j
+from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_sdk import StatusCode
 
 from .gen.shop.v1.shop_pb import AddRequest, AddResponse, Address, CartState, LookRequest, LookResponse
@@ -131,16 +134,36 @@ async def test_a_lazy_read_is_fetched() -> None:
     assert items(one) == ["far", "0"]
 
 
-async def test_shared_handlers_read_and_have_nothing_to_write_with() -> None:
+async def test_shared_handlers_read() -> None:
     async def body(ctx: CartSharedContext) -> list[str]:
-        for name in ("set", "clear"):
-            assert not hasattr(ctx.state.items, name)
-        assert not hasattr(ctx, "clear_state")
         return await ctx.state.items.get()
 
     async with FakeRuntime(Cart(look=body)) as runtime:
         one = await runtime.run(LOOK, LookRequest(cart_id=7), key="7", state={ITEMS: stored(items=["a"])})
     assert one.result(LookResponse).items == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("write", "named"),
+    [
+        (lambda ctx: ctx.state.total.set(3), "ctx.state.total.set was called"),
+        (lambda ctx: ctx.state.total.clear(), "ctx.state.total.clear was called"),
+        (lambda ctx: ctx.clear_state(), "ctx.clear_state was called"),
+    ],
+)
+async def test_a_write_in_a_shared_handler_pauses_with_the_reason(write: Callable[[Any], None], named: str) -> None:
+    async def body(ctx: CartSharedContext) -> list[str]:
+        with contextlib.suppress(Exception):  # the attempt has failed whatever the handler makes of it
+            write(ctx)
+        return []
+
+    async with FakeRuntime(Cart(look=body)) as runtime:
+        one = await runtime.run(LOOK, LookRequest(cart_id=7), key="7")
+    (failed,) = one.failures
+    assert (one.output, one.commands[1:]) == (None, [])
+    assert failed.failure is not None
+    assert f"MisuseError: {named} in a shared handler" in failed.failure.message
+    assert failed.behavior == pb.Failed.Behavior.PAUSE
 
 
 async def test_state_is_right_in_every_attempt() -> None:

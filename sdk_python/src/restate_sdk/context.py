@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, TypeVarTuple, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, TypeVarTuple, cast, overload
 
 from restate_protocol import ids
 from restate_protocol.futures import DurableFuture
@@ -24,7 +24,7 @@ from restate_protocol.gen.restate.protocol.v1 import journal_pb
 from restate_protocol.journal import JSON, Result, Value
 from restate_protocol.services import HandlerDescriptor, ServiceDescriptor
 
-from . import calls, values
+from . import calls, misuse, values
 from .attempt import Attempt
 from .awakeables import AwakeableOperations
 from .chance import HandlerRandom
@@ -248,6 +248,13 @@ class KeyedContext(Context, Generic[K_co]):
         handle = self._attempt.machine.sys_state_keys()
         self._attempt.wake()
         return CommandFuture(self._attempt, handle, partial(_read_keys, self._about.state_names), ())
+
+    if not TYPE_CHECKING:  # for type checkers a shared handler has no writes; who does not check types is told here
+
+        def clear_state(self) -> NoReturn:
+            """Refuses the write: MisuseError."""
+            self._attempt.check()
+            self._attempt.misuse(misuse.shared_write("ctx.clear_state"))
 
     def _clear_state(self) -> None:
         self._attempt.check()

@@ -5,7 +5,7 @@ RestateError
 │   ├── TypedError           base of the classes generated from `errors` in the contract
 │   └── DurableTimeout       a durable timeout came first; a builtin TimeoutError too
 ├── RetryableError           fails the attempt and says when the next one is due
-├── MisuseError              the context was used from outside the handler; the attempt fails
+├── MisuseError              the context was used where or how it must not be; the attempt fails
 └── EndpointError            the endpoint cannot serve: a port in use, two services of one name
 AttemptOver (BaseException)  control flow of the SDK: never catch it
 
@@ -52,7 +52,7 @@ class RetryableError(RestateError):
 
 
 class MisuseError(RestateError):
-    """The context or one of its futures was used where replay could not repeat it.
+    """The context or one of its futures was used where replay could not repeat it, or a shared handler wrote state.
 
     The attempt fails and the invocation is paused: the same code would do it again. Mend it, then resume.
     """

@@ -34,6 +34,14 @@ TWO_INVOCATIONS = (
 )
 
 
+def shared_write(what: str) -> str:
+    """A write of state in a handler that only reads."""
+    return (
+        f"{what} was called in a shared handler, which runs beside others of its key and only reads state. Write in an"
+        " exclusive handler, or in a workflow's run handler, and call or send to it from here"
+    )
+
+
 def timer(what: str) -> str:
     """A timer of asyncio around steps of the handler."""
     return (

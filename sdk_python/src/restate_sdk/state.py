@@ -7,7 +7,7 @@ only `set` writes. Shared handlers have fields that only read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from restate_protocol import codec
 from restate_protocol.errors import TerminalError
@@ -15,6 +15,7 @@ from restate_protocol.futures import DurableFuture
 from restate_protocol.journal import Result, Value
 from restate_protocol.status import StatusCode
 
+from . import misuse
 from .futures import CommandFuture
 
 if TYPE_CHECKING:
@@ -83,6 +84,21 @@ class SharedStateField(Generic[T_co]):
         handle = attempt.machine.sys_get_state(self._entry.number)
         attempt.wake()
         return _Read(attempt, handle, self._entry.read, ())
+
+    if not TYPE_CHECKING:  # for type checkers a shared handler has no writes; who does not check types is told here
+
+        def set(self, value: T_co) -> NoReturn:
+            """Refuses the write: MisuseError."""
+            self._refuse("set")
+
+        def clear(self) -> NoReturn:
+            """Refuses the write: MisuseError."""
+            self._refuse("clear")
+
+    def _refuse(self, write: str) -> NoReturn:
+        attempt = self._context._attempt
+        attempt.check()
+        attempt.misuse(misuse.shared_write(f"ctx.state.{self._entry.attribute}.{write}"))
 
 
 class _Read(CommandFuture[T_co]):

@@ -331,6 +331,12 @@ async def test_what_cannot_be_decoded_is_shown_as_base64_with_the_reason(rig: Ri
     assert second["payload"] == {"base64": "AQ=="}
 
 
+async def test_what_a_serde_of_a_handler_made_is_shown_with_its_tag_and_is_no_problem(rig: Rig) -> None:
+    await put(rig, cart(), j.Input(b""), j.Run("step"), j.Completion(1, j.Value(b"\x80\x04", "pickle")))
+    shown = [json.loads(one.json) for one in await journal(rig)]
+    assert shown[2] == {"command": 1, "value": {"base64": "gAQ=", "type": "pickle"}}
+
+
 async def test_without_its_deployment_a_journal_is_still_shown(rig: Rig) -> None:
     await put(rig, cart(service="gone.v1.Service", deployment_id="dep_gone"), j.Input(b"\x01"), j.SetState(3, b"\x01"))
     shown = [json.loads(one.json) for one in await journal(rig)]

@@ -160,7 +160,14 @@ class JournalReader:
             case j.BYTES:
                 return _base64(value.data)
             case name:
-                return _message(value.data, self._kind(name))
+                return self._tagged(value.data, name)
+
+    def _tagged(self, data: bytes, tag: str) -> Any:
+        """A message by its name; else bytes that a handler's own serde made, which only it can read."""
+        kind = self._kind(tag)
+        if kind is None or not kind.schema.has(tag):
+            return {**_base64(data), "type": tag}
+        return _message(data, kind)
 
     def _failure(self, failure: j.Failure) -> dict[str, Any]:
         shown: dict[str, Any] = {"code": StatusCode.of(failure.code).name, "message": failure.message}
