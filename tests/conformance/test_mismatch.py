@@ -137,6 +137,20 @@ async def test_NDET_12_an_await_added_after_later_progress(world: World) -> None
     assert await replayed(world, first, second)
 
 
+async def test_NDET_12_an_await_removed_before_later_progress(world: World) -> None:
+    async def first(ctx: Any, request: LabRequest) -> None:
+        await ctx.sleep(timedelta(milliseconds=5))
+        await ctx.run("later", nothing)
+
+    async def second(ctx: Any, request: LabRequest) -> None:
+        ctx.sleep(timedelta(milliseconds=5))
+        await ctx.run("later", nothing)
+
+    message = await replayed(world, first, second)
+    assert "an await was removed: before run 'later' there was one of command 1, sleep" in message
+    assert "test_mismatch.py:" in message
+
+
 async def test_NDET_14_a_race_ends_the_same_way_on_replay(world: World) -> None:
     winners: list[str] = []
 

@@ -499,3 +499,9 @@ def decode(data: bytes) -> Entry:
     if one is None:
         raise FrameError("a journal entry of a type this version does not know")
     return _DECODERS[one.field](one.value)
+
+
+def taken(data: bytes) -> int | None:
+    """How many notifications the handler had taken when it issued this command; None where the entry does not say."""
+    entry = pb.Entry.from_binary(data)
+    return entry.taken if entry.has_field("taken") else None

@@ -18,7 +18,10 @@ _VALUE = b"\x0a"  # Result.value, field 1
 _DATA = b"\x0a"  # Value.data, field 1
 _TYPE = b"\x12"  # Value.type, field 2
 
+_TAKEN_TAG = b"\x90\x03"  # Entry.taken, field 50, a varint
+
 _ONE_BYTE = tuple(bytes((number,)) for number in range(128))
+_TAKEN = tuple(_TAKEN_TAG + number for number in _ONE_BYTE)
 
 
 def run_bytes(name: str, data: bytes, type_name: str, duration_ms: int) -> bytes:
@@ -29,6 +32,11 @@ def run_bytes(name: str, data: bytes, type_name: str, duration_ms: int) -> bytes
     if duration_ms:
         run += _DURATION + _varint(duration_ms)
     return _RUN + _varint(len(run)) + run
+
+
+def taken_bytes(taken: int) -> bytes:
+    """Entry(taken), encoded: put after a command, it says how many notifications its handler had taken."""
+    return _TAKEN[taken] if taken < len(_TAKEN) else _TAKEN_TAG + _varint(taken)
 
 
 def _field(tag: bytes, data: bytes) -> bytes:

@@ -14,12 +14,13 @@ from restate_protocol.errors import TerminalError
 from restate_protocol.frames import EndpointFrame
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.journal import Failure, Headers, Result, Value
+from restate_protocol.run_bytes import taken_bytes
 from restate_protocol.status import StatusCode
 
 from .awaiting import Handle
 from .errors import Closed, JournalMismatch
 from .journal import Comparator, Recording, describe, differs, name_of, read_command, side_by_side
-from .mismatch import MismatchReport, Row
+from .mismatch import Awaits, MismatchReport, Row
 from .results import ResultQueue
 from .state import LocalState
 from .tries import RunTries
@@ -88,7 +89,7 @@ class Commands:
         self._out = out
         self._compare = compare
         self._where = where
-        self._last_run: tuple[pb.Command, str] | None = None
+        self._last_run: tuple[pb.Command, str, bytes] | None = None
         self._max_value_bytes = max_value_bytes
         self._over: str | None = None
         self._next = 0
@@ -122,7 +123,7 @@ class Commands:
     def _issue(self, entry: journal.Command, message: type[Any] | None = None) -> int:
         """Replays the command if one is recorded here, else emits it. Gives its number."""
         self.check_open()
-        number, data = self._number(), journal.encode(entry)
+        number, data = self._number(), journal.encode(entry) + taken_bytes(self._results.taken)
         if not self._recording.left:
             self._emit(data)
         elif (recorded := self._recording.next()) != data:
@@ -141,13 +142,33 @@ class Commands:
     def _compare_command(
         self, number: int, recorded: bytes, entry: journal.Command, message: type[Any] | None
     ) -> journal.Command:
-        then = read_command(recorded)
+        then, taken = read_command(recorded), self._results.taken
         if differs(then, entry, message, self._compare):
             self._mismatch(number, then, describe(entry), side_by_side(then, entry, message, self._compare))
+        if not recorded.endswith(taken_bytes(taken)):
+            before = journal.taken(recorded)
+            if before is not None and before != taken:
+                self._other_awaits(number, then, (before, taken))
         return then
 
+    def _other_awaits(self, number: int, then: journal.Command, taken: tuple[int, int]) -> NoReturn:
+        """The command is the recorded one, but the handler awaited more or less before it."""
+        before, now = taken
+        counts = Row("results awaited before", str(before), str(now))
+        said = ("awaited", "not awaited") if before > now else ("not awaited", "awaited")
+        others = self._recording.results_between(min(taken), max(taken))
+        rows = (counts, *(Row(one, *said) for one in others))
+        change = Awaits.REMOVED if before > now else Awaits.ADDED
+        self._mismatch(number, then, describe(then), rows, awaits=change)
+
     def _mismatch(
-        self, number: int, then: journal.Command, now: str, rows: tuple[Row, ...], *, added_await: bool = False
+        self,
+        number: int,
+        then: journal.Command,
+        now: str,
+        rows: tuple[Row, ...],
+        *,
+        awaits: Awaits = Awaits.AS_RECORDED,
     ) -> NoReturn:
         results = self._with_result | self._results.seen.keys() | self._results.pending()
         report = MismatchReport(
@@ -159,7 +180,7 @@ class Commands:
             rows=rows,
             where=self._where(),
             unfinished=self._recording.unfinished_before(number, results),
-            added_await=added_await,
+            awaits=awaits,
         )
         self.fail(
             Failure(StatusCode.INTERNAL, str(report)),

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, get_args
 
 from restate_protocol import ids, journal
 from restate_protocol.errors import FrameError
-from restate_protocol.journal import Command, Completion, Notification, Result, Signal, Value, Void
+from restate_protocol.journal import Command, Completion, Notification, Result, RunDue, RunFailed, Signal, Value, Void
 
 from .awaiting import Handle
 from .mismatch import Row, Unfinished
@@ -103,6 +103,22 @@ class Recording:
     def entries_before(self, command: int) -> int:
         """How many entries come before a command."""
         return command + bisect_right(self._notified, command)
+
+    def results_between(self, begin: int, end: int) -> list[str]:
+        """Results and cancellations of the journal by their places, for people."""
+        results = [one for one in self.notifications if not isinstance(one, RunFailed | RunDue)]
+        return [self._result_of(one) for one in results[begin:end]]
+
+    def _result_of(self, notification: Notification) -> str:
+        match notification:
+            case Completion(command=command):
+                return f"command {command}, {describe(read_command(self._commands[command]))}"
+            case Signal(target=int() as number):
+                return f"awakeable {number}"
+            case Signal(target=name):
+                return f"signal {name!r}"
+            case _:
+                return "a cancellation"
 
     def unfinished_before(self, command: int, results: AbstractSet[Handle]) -> Unfinished | None:
         """The first command before another that a restart cannot take over, given what has a result."""

@@ -35,7 +35,7 @@ from .awaiting import (
 from .commands import DEFAULT_MAX_VALUE_BYTES
 from .errors import Suspended
 from .journal import Comparator, compare_bytes, describe, read_command, read_notification
-from .mismatch import Row
+from .mismatch import Awaits, Row
 from .operations import Operations
 from .run_operations import RunOperations
 from .state_operations import StateOperations
@@ -211,7 +211,7 @@ class Machine(RunOperations, StateOperations, Operations):
     def _await_was_added(self, tree: Tree) -> NoReturn:
         then = read_command(self._recording.peek())
         waits = "a wait for " + _handles(leaves(open_part(tree, self._results.seen)))
-        self._mismatch(self._next, then, waits, (Row("command", describe(then), waits),), added_await=True)
+        self._mismatch(self._next, then, waits, (Row("command", describe(then), waits),), awaits=Awaits.WAITS)
 
     # Ends
 

@@ -5,6 +5,7 @@ It shows both commands side by side, field by field. Nothing of what it tells to
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,15 @@ _MOST_ROWS = 20
 _WIDEST = 44
 _MOST_NAMED = 3
 _NONE = "-"
+
+
+class Awaits(enum.Enum):
+    """What the mismatch says about awaits."""
+
+    AS_RECORDED = "as recorded"
+    WAITS = "waits"  # the handler waits where the journal goes on; the recorded command is the next one
+    ADDED = "added"  # it awaited more before the command than the handler that issued it
+    REMOVED = "removed"  # it awaited less
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,7 @@ class MismatchReport:
         rows: both, field by field.
         where: the place in the handler; empty where that is not known.
         unfinished: the first entry before the command that a restart cannot take over, if there is one.
-        added_await: whether the handler waits where the journal goes on; `recorded` is then the next command.
+        awaits: whether it is about an await, and how.
     """
 
     invocation_id: bytes
@@ -70,7 +80,7 @@ class MismatchReport:
     rows: tuple[Row, ...]
     where: str = ""
     unfinished: Unfinished | None = None
-    added_await: bool = False
+    awaits: Awaits = Awaits.AS_RECORDED
 
     @property
     def differences(self) -> tuple[Row, ...]:
@@ -82,13 +92,29 @@ class MismatchReport:
         return "\n".join([head, *self._place(), *self._table(), *self._advice()])
 
     def _what(self) -> str:
-        if self.added_await:
-            return (
-                f"an await was added: the handler now has {self.attempted}, and the journal has no result for it at"
-                f" this point, although later commands are recorded (the next is {self.recorded})"
-            )
+        match self.awaits:
+            case Awaits.WAITS:
+                return (
+                    f"an await was added: the handler now has {self.attempted}, and the journal has no result for it at"
+                    f" this point, although later commands are recorded (the next is {self.recorded})"
+                )
+            case Awaits.ADDED:
+                return (
+                    f"an await was added: before {self.recorded} there was no await of {self._others()}; now there is"
+                )
+            case Awaits.REMOVED:
+                return (
+                    f"an await was removed: before {self.recorded} there was one of {self._others()}; now there is none"
+                )
         now = self._but_for() if self.recorded == self.attempted else self.attempted
         return f"the journal has {self.recorded}, the handler now does {now}"
+
+    def _others(self) -> str:
+        others = [row.field for row in self.rows[1:]]
+        names = "; ".join(others[:_MOST_NAMED]) or "a result"
+        if len(others) > _MOST_NAMED:
+            names += f"; and {len(others) - _MOST_NAMED} more"
+        return names
 
     def _but_for(self) -> str:
         """The fields that differ; the value too where it is one, and short."""

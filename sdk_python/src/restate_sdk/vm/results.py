@@ -22,7 +22,17 @@ class ResultQueue:
     A cancellation waits in the same queue: it is taken in its turn, and ends the wait that takes it.
     """
 
-    __slots__ = ("_arrived", "_group", "_open_leaves", "_pending", "_place", "_seen", "cancellation", "cancellations")
+    __slots__ = (
+        "_arrived",
+        "_group",
+        "_open_leaves",
+        "_pending",
+        "_place",
+        "_seen",
+        "cancellation",
+        "cancellations",
+        "taken",
+    )
 
     def __init__(self) -> None:
         self._pending: deque[tuple[Handle | None, Result]] = deque()  # None: a cancellation
@@ -33,6 +43,7 @@ class ResultQueue:
         self._arrived: dict[str, int] = {}
         self.cancellation: Failure | None = None  # the one that ended the last poll
         self.cancellations = 0  # those that came and were not taken yet
+        self.taken = 0  # how many results and cancellations were taken in their turn
 
     @property
     def seen(self) -> Results:
@@ -70,6 +81,7 @@ class ResultQueue:
         if cancellation is None:
             return False
         self.cancellations += 1
+        self.taken -= 1
         self._pending.appendleft((None, cancellation))
         return True
 
@@ -124,6 +136,7 @@ class ResultQueue:
         if not self._pending:
             return None
         handle, result = self._pending.popleft()
+        self.taken += 1
         if handle is None:
             assert isinstance(result, Failure)
             self.cancellation = result

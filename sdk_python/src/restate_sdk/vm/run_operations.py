@@ -9,6 +9,7 @@ from restate_protocol import journal
 from restate_protocol.errors import FrameError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.journal import Failure, Result
+from restate_protocol.run_bytes import taken_bytes
 
 from .commands import Commands
 from .journal import describe
@@ -30,9 +31,10 @@ class RunOperations(Commands):
     def sys_run(self, name: str) -> int:
         """A step. Execute its function unless `has_result`, then `propose`."""
         self.check_open()
-        number, data = self._number(), _encoded_run(name)
+        taken = taken_bytes(self._results.taken)
+        number, data = self._number(), _encoded_run(name) + taken
         if not self._recording.left:
-            self._last_run = (self._emit(data), name)
+            self._last_run = self._emit(data), name, taken
         elif (recorded := self._recording.next()) != data:
             self._compare_command(number, recorded, journal.Run(name), None)
         (self._answered_runs if number in self._with_result else self._open_runs).add(number)
@@ -50,9 +52,9 @@ class RunOperations(Commands):
         self._open_runs.discard(handle)
         self._proposals[handle] = result
         if duration_ms is not None and self._last_run is not None and handle == self._next - 1:
-            command, name = self._last_run
+            command, name, taken = self._last_run
             if self._out and self._out[-1] is command:
-                command.entry = journal.encode(journal.Run(name, result, duration_ms))
+                command.entry = journal.encode(journal.Run(name, result, duration_ms)) + taken
                 return
         frame = pb.RunProposal(
             invocation_id=self.invocation_id,
