@@ -6,7 +6,8 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from restate_sdk import gather
+import pytest
+from restate_sdk import StatusCode, TerminalError, gather
 
 from .generated import (
     AddRequest,
@@ -59,6 +60,25 @@ async def test_ORD_04_the_second_invocation_of_a_key_waits_for_the_first(world: 
     await world.until_waits(second.invocation_id)
     await world.caller.resolve_awakeable(next_id, "two")
     assert (await second.attach()).text == "two"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+async def test_ORD_04_a_ring_of_keys_ends_without_waiting_for_any_timeout(world: World, size: int) -> None:
+    """Each object calls the next one, the last calls the first: that call fails, and the clock stands still."""
+    key = world.key()
+
+    async def body(ctx: Any, request: LabRequest) -> object:
+        following = (request.count + 1) % size
+        try:
+            answer = await LabObjectClient(ctx).do(LabRequest(key=f"{key}/{following}", count=following))
+        except TerminalError as error:
+            return f"{error.code is StatusCode.ABORTED}: {error.message}"
+        return answer.text
+
+    await world.start(LabObject(body), skip_time=False)
+    answer = await LabObjectClient(world.caller).do(LabRequest(key=f"{key}/0"))
+    assert answer.text.startswith("True: a wait cycle, in which each waits for the next")
+    assert all(f"'{key}/{number}'" in answer.text for number in range(size))
 
 
 async def test_ORD_06_a_delayed_send_joins_the_queue_when_it_is_due(world: World) -> None:

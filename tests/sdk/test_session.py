@@ -46,6 +46,12 @@ class Peer:
             self._frames += frames.decode_endpoint_batch(data)
         return self._frames.pop(0)
 
+    async def until(self, kind: type[Any]) -> Any:
+        """The next frame of one type."""
+        while not isinstance(frame := await self.next(), kind):
+            assert frame is not None, f"the session ended before {kind.__name__}"
+        return frame
+
     async def start(self, epoch: int = 1, **fields: Any) -> None:
         start = {
             "invocation_id": INVOCATION_ID,
@@ -331,6 +337,63 @@ async def test_a_refused_session_is_an_error_of_its_transport() -> None:
     with pytest.raises(RestateError, match="broke the protocol"):
         await pump(Session(Endpoint(Checkout(answer)).deployment), inbox.get, write)
     assert len(written) == 1
+
+
+async def test_an_attempt_that_is_asked_to_suspend_does_so_once_it_only_waits() -> None:
+    ends = asyncio.Event()
+    began = asyncio.Event()
+
+    async def step() -> int:
+        began.set()
+        await ends.wait()
+        return 1
+
+    async def body(ctx: CheckoutContext) -> None:
+        await ctx.run("step", step)
+        await ctx.awakeable(int)
+
+    async with session(Endpoint(Checkout(body))) as peer:
+        await peer.send(HELLO)
+        await peer.start()
+        await began.wait()
+        await peer.send(pb.Suspend(invocation_id=INVOCATION_ID, epoch=2), pb.Suspend(invocation_id=b"other", epoch=1))
+        await peer.send(pb.Suspend(invocation_id=INVOCATION_ID, epoch=1))
+        ends.set()
+        proposal = await peer.until(pb.RunProposal)
+        assert proposal.command == 1
+        suspended = await peer.until(pb.Suspended)
+        assert suspended.awaiting.commands == [1]
+
+
+async def test_an_attempt_that_only_waits_suspends_when_it_is_asked_to() -> None:
+    async def body(ctx: CheckoutContext) -> None:
+        await ctx.awakeable(int)
+
+    async with session(Endpoint(Checkout(body))) as peer:
+        await peer.send(HELLO)
+        await peer.start()
+        await peer.until(pb.Command)
+        await peer.send(pb.Suspend(invocation_id=INVOCATION_ID, epoch=1))
+        assert (await peer.until(pb.Suspended)).epoch == 1
+
+
+async def test_an_attempt_that_is_asked_before_it_begins_suspends_at_its_first_wait() -> None:
+    async def body(ctx: CheckoutContext) -> None:
+        await ctx.awakeable(int)
+
+    async with session(Endpoint(Checkout(body))) as peer:
+        await peer.send(HELLO)
+        start = pb.Start(
+            invocation_id=INVOCATION_ID,
+            epoch=1,
+            service="shop.v1.Checkout",
+            handler="Pay",
+            entries=[INPUT],
+            journal_length=1,
+            inactivity_timeout_ms=60_000,
+        )
+        await peer.send(start, pb.Suspend(invocation_id=INVOCATION_ID, epoch=1))
+        assert (await peer.until(pb.Suspended)).epoch == 1
 
 
 async def test_a_draining_runtime_gets_back_what_only_waits() -> None:

@@ -17,8 +17,20 @@ from .gen.restate.protocol.v1 import session_pb as pb
 PROTOCOL_MIN = 1
 PROTOCOL_MAX = 1
 
+#: The feature of endpoints that take Suspend.
+SUSPENDS = "suspend"
+
 RuntimeFrame: TypeAlias = (
-    pb.RuntimeHello | pb.Describe | pb.Start | pb.JournalPart | pb.Notify | pb.RunAck | pb.Abort | pb.Drain | pb.Refused
+    pb.RuntimeHello
+    | pb.Describe
+    | pb.Start
+    | pb.JournalPart
+    | pb.Notify
+    | pb.RunAck
+    | pb.Abort
+    | pb.Drain
+    | pb.Refused
+    | pb.Suspend
 )
 EndpointFrame: TypeAlias = (
     pb.EndpointHello
@@ -45,6 +57,7 @@ _RUNTIME_FIELDS: dict[type[Any], str] = {
     pb.Abort: "abort",
     pb.Drain: "drain",
     pb.Refused: "refused",
+    pb.Suspend: "suspend",
 }
 _ENDPOINT_FIELDS: dict[type[Any], str] = {
     pb.EndpointHello: "hello",

@@ -371,6 +371,12 @@ class Attempt:
         if self._blocked and not self.machine.over:
             self._watch()
 
+    def suspend_soon(self) -> None:
+        """Others may wait for this attempt in a cycle: it suspends now if it only waits, else when it next does."""
+        self._inactivity = 0
+        if self.waits:
+            self._suspend()
+
     def _blocked_again(self) -> None:
         if self._inactivity:
             self._watch()

@@ -19,6 +19,7 @@ from restate_protocol.errors import FrameError, RestateError
 from restate_protocol.frames import (
     PROTOCOL_MAX,
     PROTOCOL_MIN,
+    SUSPENDS,
     EndpointFrame,
     decode_runtime_batch,
     encode_endpoint_batch,
@@ -49,11 +50,16 @@ def wall_clock_ms() -> int:
 
 @dataclass(slots=True)
 class _Running:
-    """An attempt of this session; `attempt` is None while parts of its journal are missing."""
+    """An attempt of this session; `attempt` is None while parts of its journal are missing.
+
+    Args:
+        in_the_way: others may wait for it in a cycle, so it suspends when it waits.
+    """
 
     start: pb.Start
     machine: Machine
     attempt: Attempt | None = None
+    in_the_way: bool = False
 
 
 class Session:
@@ -128,6 +134,7 @@ class Session:
             credits=CREDITS,
             max_value_bytes=DEFAULT_MAX_VALUE_BYTES,
             dev_name=self._dev_name,
+            features=[SUSPENDS],
         )
         self._out.append(hello)
 
@@ -185,6 +192,8 @@ class Session:
         if running.machine.over or self._running.get(start.invocation_id) is not running:
             return
         running.attempt = driver.begin(running.machine, start, bound, self.wake, self._executor, self._now_ms)
+        if running.in_the_way:
+            running.attempt.suspend_soon()
         task = running.attempt.task
         assert task is not None
         task.add_done_callback(lambda _: self._done(start.invocation_id, running))
@@ -206,6 +215,13 @@ class Session:
     def _abort(self, frame: pb.Abort) -> None:
         if self._find(frame) is not None:
             self._forget(frame.invocation_id, f"the runtime ended the attempt: {frame.reason or 'no reason given'}")
+
+    def _suspend(self, frame: pb.Suspend) -> None:
+        running = self._find(frame)
+        if running is not None:
+            running.in_the_way = True
+            if running.attempt is not None:
+                running.attempt.suspend_soon()
 
     def _drain(self, _: pb.Drain) -> None:
         """The runtime begins nothing new: what goes on may finish, what only waits is suspended."""
@@ -321,6 +337,7 @@ _RECEIVERS: dict[type[Any], Callable[[Session, Any], None]] = {
     pb.Abort: Session._abort,
     pb.Drain: Session._drain,
     pb.Refused: Session._refused,
+    pb.Suspend: Session._suspend,
 }
 
 

@@ -52,6 +52,7 @@ class Scripted:
 
     credits: int = 1_000
     label: str = ""
+    features: tuple[str, ...] = ()
     hello: pb.EndpointHello | None = None
     inbox: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     outbox: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
@@ -68,6 +69,7 @@ class Scripted:
             version="test/1",
             deployment_id=ids.deployment_id_text(self.label, SERVICES, bench_descriptor_set()),
             credits=self.credits,
+            features=list(self.features),
         )
 
     async def connect(self, deployments: Deployments) -> None:

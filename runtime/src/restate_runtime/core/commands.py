@@ -13,7 +13,7 @@ from restate_protocol.gen.restate.protocol.v1 import journal_pb
 from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
 
-from . import spans
+from . import closing, spans
 from .acceptance import Request, accept
 from .attempts import progress, reject
 from .completion import complete_command
@@ -60,6 +60,7 @@ def apply(turn: Turn, hot: Hot, entry: j.Entry, data: bytes) -> None:
             turn.effect(ArmTimer(timer))
         case j.Call() | j.Send():
             _invoke(turn, hot, entry, number)
+            closing.ask(turn, hot, entry)
         case j.SetState() | j.ClearState() | j.ClearAllState():
             _change_state(turn, hot, entry)
         case j.GetPromise() | j.PeekPromise() | j.CompletePromise():
@@ -69,6 +70,7 @@ def apply(turn: Turn, hot: Hot, entry: j.Entry, data: bytes) -> None:
             complete_awakeable(turn, invocation_id, awakeable, entry.result)
         case j.Attach():
             _attach(turn, hot, entry.invocation_id, number)
+            closing.ask(turn, hot, entry)
         case j.Cancel() | j.SendSignal():
             _reach(turn, entry)
         case j.GetState() | j.GetStateKeys() if is_lazy_read(entry):

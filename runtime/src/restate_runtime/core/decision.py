@@ -221,6 +221,14 @@ class AbortAttempt:
 
 
 @immutable
+class SuspendAttempt:
+    """Others may wait for the attempt in a cycle: it is to suspend as soon as it only waits."""
+
+    invocation_id: bytes
+    epoch: int
+
+
+@immutable
 class ArmTimer:
     """Wake the core when the timer is due."""
 
@@ -303,6 +311,7 @@ Effect: TypeAlias = (
     | NotifyAttempt
     | AckRun
     | AbortAttempt
+    | SuspendAttempt
     | ArmTimer
     | DisarmTimer
     | AnswerAccepted

@@ -16,7 +16,7 @@ from restate_protocol.errors import IdError
 from restate_protocol.immutable import immutable
 from restate_protocol.services import HandlerMode
 
-from . import cycles
+from . import closing, cycles
 from .events import (
     Attach,
     AttemptEnded,
@@ -75,7 +75,7 @@ def missing(world: World, event: Event) -> list[Need]:
     """What is needed for the event and neither in memory nor known to be absent."""
     match event:
         case CommandSaid():
-            return _of_command(world, event) or _of_failure(world, event.subject)
+            return _of_command(world, event) or _of_failure(world, event.subject) or _of_closing(world, event)
         case RunProposed() | RunTryFailed():
             return _of_failure(world, event.subject)
         case Submit():
@@ -202,6 +202,15 @@ def _of_command(world: World, event: CommandSaid) -> list[Need]:
             return _of_state(world, world.invocations.get(event.subject), None)
         case _:
             return _NONE
+
+
+def _of_closing(world: World, event: CommandSaid) -> list[Need]:
+    if not isinstance(event.entry, j.Call | j.Attach):
+        return _NONE
+    hot = world.invocations.get(event.subject)
+    if hot is None or hot.record.epoch != event.epoch:
+        return _NONE
+    return _invocations(world, closing.needed(world, hot, event.entry))
 
 
 def _callee(event: CommandSaid) -> list[bytes]:

@@ -49,6 +49,7 @@ class Waiting:
         frame: what is sent, once HELD.
         early: what it was told while its state is being read.
         size: about how many bytes its frame takes.
+        suspends: it is to suspend whenever it waits, because others may wait for it in a cycle.
     """
 
     epoch: int
@@ -57,6 +58,7 @@ class Waiting:
     frame: pb.Start | None = None
     early: list[bytes] = field(default_factory=list)
     size: int = 0
+    suspends: bool = False
 
 
 class Backlog:

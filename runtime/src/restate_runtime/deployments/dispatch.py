@@ -85,6 +85,8 @@ class Dispatcher:
                 return False  # the last session ended while its state was read
             frame.entries.extend(waiting.early)
             frame.journal_length = len(frame.entries)
+            if waiting.suspends:
+                frame.inactivity_timeout_ms = 0
         if deployment_id not in self._backlogs:
             session = self._free_session(deployment_id)
             if session is not None:
@@ -148,6 +150,17 @@ class Dispatcher:
         session = self._placed.get(invocation_id)
         if session is not None and session.epoch_of(invocation_id) == epoch:
             session.send(pb.RunAck(invocation_id=invocation_id, epoch=epoch, command=command))
+
+    def suspend(self, invocation_id: bytes, epoch: int) -> None:
+        """Asks an attempt to suspend as soon as it only waits, if its endpoint can; else it does so in its own time."""
+        waiting = self._waiting.get(invocation_id)
+        if waiting is not None and waiting.epoch == epoch:
+            waiting.suspends = True
+            if waiting.frame is not None:
+                waiting.frame.inactivity_timeout_ms = 0
+        session = self._placed.get(invocation_id)
+        if session is not None and session.suspends and session.epoch_of(invocation_id) == epoch:
+            session.send(pb.Suspend(invocation_id=invocation_id, epoch=epoch))
 
     def abort(self, invocation_id: bytes, epoch: int, reason: str) -> None:
         """The attempt has no say any more."""

@@ -189,7 +189,7 @@ class Deployments:
                 f"the endpoint is {hello.deployment_id} now, not {deployment_id}: "
                 "register it again if that is its new version"
             )
-        await self._serve(Session(deployment_id, hello.credits, self._dispatcher), write, messages)
+        await self._serve(Session(deployment_id, hello.credits, self._dispatcher, hello.features), write, messages)
 
     async def dialled_in(self, write: handshake.Write, messages: AsyncIterator[bytes]) -> None:
         """An endpoint dialled the runtime: its first frame registers it.
@@ -202,7 +202,7 @@ class Deployments:
         if loaded is None or hello.dev_name:
             manifest = await handshake.describe(write, messages, hello)
             await self._take(hello, manifest, "", force=False)
-        await self._serve(Session(_id_of(hello), hello.credits, self._dispatcher), write, messages)
+        await self._serve(Session(_id_of(hello), hello.credits, self._dispatcher, hello.features), write, messages)
 
     async def _serve(self, session: Session, write: handshake.Write, messages: AsyncIterator[bytes]) -> None:
         """Runs a session to its end and tells what was lost."""

@@ -55,9 +55,11 @@ class Session:
         deployment_id: whose endpoint is on the other side.
         credits: how many attempts it takes at once.
         dispatcher: hears what attempts say.
+        features: what the endpoint can do beyond what it must.
     """
 
-    def __init__(self, deployment_id: str, credits: int, dispatcher: Dispatcher) -> None:
+    def __init__(self, deployment_id: str, credits: int, dispatcher: Dispatcher, features: Iterable[str] = ()) -> None:
+        self.suspends = fr.SUSPENDS in features
         self.deployment_id = deployment_id
         self.credits = credits
         self.draining = False

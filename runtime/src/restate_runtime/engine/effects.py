@@ -24,6 +24,7 @@ from ..core.decision import (
     NotifyAttempt,
     Report,
     StartAttempt,
+    SuspendAttempt,
 )
 from ..core.trace_context import attempt_traceparent
 from ..core.turn import key_of
@@ -86,6 +87,8 @@ class Effects:
                 self._timers.disarm(timer)
             case AbortAttempt(invocation_id=invocation_id, epoch=epoch, reason=reason):
                 self._dispatcher.abort(invocation_id, epoch, reason)
+            case SuspendAttempt(invocation_id=invocation_id, epoch=epoch):
+                self._dispatcher.suspend(invocation_id, epoch)
             case AnswerDone(token=token):
                 self._requests.done(token)
             case AnswerRefused(token=token, failure=failure):

@@ -78,7 +78,7 @@ class EndpointBatch(Message[_EndpointBatchFields]):
 
         frames: list[EndpointFrame]
 
-_RuntimeFrameFields: TypeAlias = Literal["hello", "describe", "start", "journal_part", "notify", "run_ack", "abort", "drain", "refused"]
+_RuntimeFrameFields: TypeAlias = Literal["hello", "describe", "start", "journal_part", "notify", "run_ack", "abort", "drain", "refused", "suspend"]
 
 class RuntimeFrame(Message[_RuntimeFrameFields]):
     """
@@ -100,11 +100,11 @@ class RuntimeFrame(Message[_RuntimeFrameFields]):
         def __init__(
             self,
             *,
-            frame: Oneof[Literal["hello"], RuntimeHello] | Oneof[Literal["describe"], Describe] | Oneof[Literal["start"], Start] | Oneof[Literal["journal_part"], JournalPart] | Oneof[Literal["notify"], Notify] | Oneof[Literal["run_ack"], RunAck] | Oneof[Literal["abort"], Abort] | Oneof[Literal["drain"], Drain] | Oneof[Literal["refused"], Refused] | None = None,
+            frame: Oneof[Literal["hello"], RuntimeHello] | Oneof[Literal["describe"], Describe] | Oneof[Literal["start"], Start] | Oneof[Literal["journal_part"], JournalPart] | Oneof[Literal["notify"], Notify] | Oneof[Literal["run_ack"], RunAck] | Oneof[Literal["abort"], Abort] | Oneof[Literal["drain"], Drain] | Oneof[Literal["refused"], Refused] | Oneof[Literal["suspend"], Suspend] | None = None,
         ) -> None:
             pass
 
-        frame: Oneof[Literal["hello"], RuntimeHello] | Oneof[Literal["describe"], Describe] | Oneof[Literal["start"], Start] | Oneof[Literal["journal_part"], JournalPart] | Oneof[Literal["notify"], Notify] | Oneof[Literal["run_ack"], RunAck] | Oneof[Literal["abort"], Abort] | Oneof[Literal["drain"], Drain] | Oneof[Literal["refused"], Refused] | None
+        frame: Oneof[Literal["hello"], RuntimeHello] | Oneof[Literal["describe"], Describe] | Oneof[Literal["start"], Start] | Oneof[Literal["journal_part"], JournalPart] | Oneof[Literal["notify"], Notify] | Oneof[Literal["run_ack"], RunAck] | Oneof[Literal["abort"], Abort] | Oneof[Literal["drain"], Drain] | Oneof[Literal["refused"], Refused] | Oneof[Literal["suspend"], Suspend] | None
 
 _EndpointFrameFields: TypeAlias = Literal["hello", "manifest", "delivered", "command", "run_proposal", "suspended", "failed", "ended", "credit", "drain", "refused", "run_failure"]
 
@@ -190,7 +190,7 @@ class RuntimeHello(Message[_RuntimeHelloFields]):
         capabilities: list[str]
         max_value_bytes: int
 
-_EndpointHelloFields: TypeAlias = Literal["protocol_min", "protocol_max", "version", "capabilities", "deployment_id", "credits", "max_value_bytes", "dev_name"]
+_EndpointHelloFields: TypeAlias = Literal["protocol_min", "protocol_max", "version", "capabilities", "deployment_id", "credits", "max_value_bytes", "dev_name", "features"]
 
 class EndpointHello(Message[_EndpointHelloFields]):
     """
@@ -239,9 +239,16 @@ class EndpointHello(Message[_EndpointHelloFields]):
             ```proto
             string dev_name = 8;
             ```
+        features:
+            What the runtime may use or not. One that it does not know is ignored; what an endpoint needs is a capability.
+            "suspend": it takes Suspend.
+
+            ```proto
+            repeated string features = 9;
+            ```
     """
 
-    __slots__ = ("protocol_min", "protocol_max", "version", "capabilities", "deployment_id", "credits", "max_value_bytes", "dev_name")
+    __slots__ = ("protocol_min", "protocol_max", "version", "capabilities", "deployment_id", "credits", "max_value_bytes", "dev_name", "features")
 
     if TYPE_CHECKING:
 
@@ -256,6 +263,7 @@ class EndpointHello(Message[_EndpointHelloFields]):
             credits: int = 0,
             max_value_bytes: int = 0,
             dev_name: str = "",
+            features: list[str] | None = None,
         ) -> None:
             pass
 
@@ -267,6 +275,7 @@ class EndpointHello(Message[_EndpointHelloFields]):
         credits: int
         max_value_bytes: int
         dev_name: str
+        features: list[str]
 
 _DescribeFields: TypeAlias = NoReturn
 
@@ -693,6 +702,43 @@ class Abort(Message[_AbortFields]):
         invocation_id: bytes
         epoch: int
         reason: str
+
+_SuspendFields: TypeAlias = Literal["invocation_id", "epoch"]
+
+class Suspend(Message[_SuspendFields]):
+    """
+    Others may wait for this attempt in a cycle: suspend as soon as it only waits, whatever the inactivity timeout.
+    Only to endpoints with the feature "suspend".
+
+    ```proto
+    message restate.protocol.v1.Suspend
+    ```
+
+    Attributes:
+        invocation_id:
+            ```proto
+            bytes invocation_id = 1;
+            ```
+        epoch:
+            ```proto
+            uint32 epoch = 2;
+            ```
+    """
+
+    __slots__ = ("invocation_id", "epoch")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            invocation_id: bytes = b"",
+            epoch: int = 0,
+        ) -> None:
+            pass
+
+        invocation_id: bytes
+        epoch: int
 
 _DrainFields: TypeAlias = NoReturn
 
@@ -1134,7 +1180,7 @@ class Credit(Message[_CreditFields]):
 
 
 _DESC = file_desc(
-    b'\n!restate/protocol/v1/session.proto\x12\x13restate.protocol.v1\x1a!restate/protocol/v1/journal.proto"I\n\x0cRuntimeBatch\x129\n\x06frames\x18\x01 \x03(\x0b2!.restate.protocol.v1.RuntimeFrameR\x06frames"K\n\rEndpointBatch\x12:\n\x06frames\x18\x01 \x03(\x0b2".restate.protocol.v1.EndpointFrameR\x06frames"\x9b\x04\n\x0cRuntimeFrame\x129\n\x05hello\x18\x01 \x01(\x0b2!.restate.protocol.v1.RuntimeHelloH\x00R\x05hello\x12;\n\x08describe\x18\x02 \x01(\x0b2\x1d.restate.protocol.v1.DescribeH\x00R\x08describe\x122\n\x05start\x18\x03 \x01(\x0b2\x1a.restate.protocol.v1.StartH\x00R\x05start\x12E\n\x0cjournal_part\x18\x04 \x01(\x0b2 .restate.protocol.v1.JournalPartH\x00R\x0bjournalPart\x125\n\x06notify\x18\x05 \x01(\x0b2\x1b.restate.protocol.v1.NotifyH\x00R\x06notify\x126\n\x07run_ack\x18\x06 \x01(\x0b2\x1b.restate.protocol.v1.RunAckH\x00R\x06runAck\x122\n\x05abort\x18\x07 \x01(\x0b2\x1a.restate.protocol.v1.AbortH\x00R\x05abort\x122\n\x05drain\x18\x08 \x01(\x0b2\x1a.restate.protocol.v1.DrainH\x00R\x05drain\x128\n\x07refused\x18\t \x01(\x0b2\x1c.restate.protocol.v1.RefusedH\x00R\x07refusedB\x07\n\x05frame"\xe6\x05\n\rEndpointFrame\x12:\n\x05hello\x18\x01 \x01(\x0b2".restate.protocol.v1.EndpointHelloH\x00R\x05hello\x12;\n\x08manifest\x18\x02 \x01(\x0b2\x1d.restate.protocol.v1.ManifestH\x00R\x08manifest\x12>\n\tdelivered\x18\x03 \x01(\x0b2\x1e.restate.protocol.v1.DeliveredH\x00R\tdelivered\x128\n\x07command\x18\x04 \x01(\x0b2\x1c.restate.protocol.v1.CommandH\x00R\x07command\x12E\n\x0crun_proposal\x18\x05 \x01(\x0b2 .restate.protocol.v1.RunProposalH\x00R\x0brunProposal\x12>\n\tsuspended\x18\x06 \x01(\x0b2\x1e.restate.protocol.v1.SuspendedH\x00R\tsuspended\x125\n\x06failed\x18\x07 \x01(\x0b2\x1b.restate.protocol.v1.FailedH\x00R\x06failed\x122\n\x05ended\x18\x08 \x01(\x0b2\x1a.restate.protocol.v1.EndedH\x00R\x05ended\x125\n\x06credit\x18\t \x01(\x0b2\x1b.restate.protocol.v1.CreditH\x00R\x06credit\x122\n\x05drain\x18\n \x01(\x0b2\x1a.restate.protocol.v1.DrainH\x00R\x05drain\x128\n\x07refused\x18\x0b \x01(\x0b2\x1c.restate.protocol.v1.RefusedH\x00R\x07refused\x12B\n\x0brun_failure\x18\x0c \x01(\x0b2\x1f.restate.protocol.v1.RunFailureH\x00R\nrunFailureB\x07\n\x05frame"\xba\x01\n\x0cRuntimeHello\x12!\n\x0cprotocol_min\x18\x01 \x01(\rR\x0bprotocolMin\x12!\n\x0cprotocol_max\x18\x02 \x01(\rR\x0bprotocolMax\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12"\n\x0ccapabilities\x18\x04 \x03(\tR\x0ccapabilities\x12&\n\x0fmax_value_bytes\x18\x05 \x01(\x04R\rmaxValueBytes"\x95\x02\n\rEndpointHello\x12!\n\x0cprotocol_min\x18\x01 \x01(\rR\x0bprotocolMin\x12!\n\x0cprotocol_max\x18\x02 \x01(\rR\x0bprotocolMax\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12"\n\x0ccapabilities\x18\x04 \x03(\tR\x0ccapabilities\x12#\n\rdeployment_id\x18\x05 \x01(\tR\x0cdeploymentId\x12\x18\n\x07credits\x18\x06 \x01(\rR\x07credits\x12&\n\x0fmax_value_bytes\x18\x07 \x01(\x04R\rmaxValueBytes\x12\x19\n\x08dev_name\x18\x08 \x01(\tR\x07devName"\n\n\x08Describe"r\n\x08Manifest\x12#\n\rversion_label\x18\x01 \x01(\tR\x0cversionLabel\x12\x1a\n\x08services\x18\x02 \x03(\tR\x08services\x12%\n\x0edescriptor_set\x18\x03 \x01(\x0cR\rdescriptorSet"7\n\x07Refused\x12\x12\n\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message"\xea\x03\n\x05Start\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x18\n\x07service\x18\x03 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x04 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x05 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x18\n\x07entries\x18\x06 \x03(\x0cR\x07entries\x12%\n\x0ejournal_length\x18\x07 \x01(\rR\rjournalLength\x125\n\x05state\x18\x08 \x03(\x0b2\x1f.restate.protocol.v1.StateEntryR\x05state\x12#\n\rpartial_state\x18\t \x01(\x08R\x0cpartialState\x12\x1f\n\x0brandom_seed\x18\n \x01(\x04R\nrandomSeed\x12\x1f\n\x0bretry_count\x18\x0b \x01(\rR\nretryCount\x122\n\x15inactivity_timeout_ms\x18\x0c \x01(\x04R\x13inactivityTimeoutMs\x12 \n\x0btraceparent\x18\r \x01(\tR\x0btraceparent\x12\x1e\n\ntracestate\x18\x0e \x01(\tR\ntracestateB\x06\n\x04_key":\n\nStateEntry\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number\x12\x14\n\x05value\x18\x02 \x01(\x0cR\x05value"b\n\x0bJournalPart\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x18\n\x07entries\x18\x03 \x03(\x0cR\x07entries"Y\n\x06Notify\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x14\n\x05entry\x18\x03 \x01(\x0cR\x05entry"]\n\x06RunAck\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x18\n\x07command\x18\x03 \x01(\rR\x07command"Z\n\x05Abort\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason"\x07\n\x05Drain"F\n\tDelivered\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch"Z\n\x07Command\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x14\n\x05entry\x18\x03 \x01(\x0cR\x05entry"\x97\x01\n\x0bRunProposal\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x18\n\x07command\x18\x03 \x01(\rR\x07command\x123\n\x06result\x18\x04 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"\x85\x02\n\nRunFailure\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x18\n\x07command\x18\x03 \x01(\rR\x07command\x126\n\x07failure\x18\x04 \x01(\x0b2\x1c.restate.protocol.v1.FailureR\x07failure\x12%\n\x0ffirst_try_at_ms\x18\x05 \x01(\x04R\x0cfirstTryAtMs\x12\x1e\n\x0bretry_at_ms\x18\x06 \x01(\x04R\tretryAtMs\x12#\n\rdurable_timer\x18\x07 \x01(\x08R\x0cdurableTimer"~\n\tSuspended\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x126\n\x08awaiting\x18\x03 \x01(\x0b2\x1a.restate.protocol.v1.AwaitR\x08awaiting"\xb9\x03\n\x06Failed\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x126\n\x07failure\x18\x03 \x01(\x0b2\x1c.restate.protocol.v1.FailureR\x07failure\x12\x1d\n\x07command\x18\x04 \x01(\rH\x00R\x07command\x88\x01\x01\x12!\n\x0ccommand_type\x18\x05 \x01(\tR\x0bcommandType\x12!\n\x0ccommand_name\x18\x06 \x01(\tR\x0bcommandName\x12)\n\x0eretry_after_ms\x18\x07 \x01(\x04H\x01R\x0cretryAfterMs\x88\x01\x01\x12@\n\x08behavior\x18\x08 \x01(\x0e2$.restate.protocol.v1.Failed.BehaviorR\x08behavior\x12\x1e\n\nstacktrace\x18\t \x01(\tR\nstacktrace"+\n\x08Behavior\x12\n\n\x06POLICY\x10\x00\x12\t\n\x05PAUSE\x10\x01\x12\x08\n\x04FAIL\x10\x02B\n\n\x08_commandB\x11\n\x0f_retry_after_ms"B\n\x05Ended\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch"(\n\x06Credit\x12\x1e\n\nadditional\x18\x01 \x01(\rR\nadditional2`\n\x08Endpoint\x12T\n\x07Session\x12!.restate.protocol.v1.RuntimeBatch\x1a".restate.protocol.v1.EndpointBatch(\x010\x012_\n\x07Runtime\x12T\n\x07Session\x12".restate.protocol.v1.EndpointBatch\x1a!.restate.protocol.v1.RuntimeBatch(\x010\x01BM\n\x18restate.grpc.protocol.v1P\x01Z/restate.grpc/gen/restate/protocol/v1;protocolv1b\x06proto3',
+    b'\n!restate/protocol/v1/session.proto\x12\x13restate.protocol.v1\x1a!restate/protocol/v1/journal.proto"I\n\x0cRuntimeBatch\x129\n\x06frames\x18\x01 \x03(\x0b2!.restate.protocol.v1.RuntimeFrameR\x06frames"K\n\rEndpointBatch\x12:\n\x06frames\x18\x01 \x03(\x0b2".restate.protocol.v1.EndpointFrameR\x06frames"\xd5\x04\n\x0cRuntimeFrame\x129\n\x05hello\x18\x01 \x01(\x0b2!.restate.protocol.v1.RuntimeHelloH\x00R\x05hello\x12;\n\x08describe\x18\x02 \x01(\x0b2\x1d.restate.protocol.v1.DescribeH\x00R\x08describe\x122\n\x05start\x18\x03 \x01(\x0b2\x1a.restate.protocol.v1.StartH\x00R\x05start\x12E\n\x0cjournal_part\x18\x04 \x01(\x0b2 .restate.protocol.v1.JournalPartH\x00R\x0bjournalPart\x125\n\x06notify\x18\x05 \x01(\x0b2\x1b.restate.protocol.v1.NotifyH\x00R\x06notify\x126\n\x07run_ack\x18\x06 \x01(\x0b2\x1b.restate.protocol.v1.RunAckH\x00R\x06runAck\x122\n\x05abort\x18\x07 \x01(\x0b2\x1a.restate.protocol.v1.AbortH\x00R\x05abort\x122\n\x05drain\x18\x08 \x01(\x0b2\x1a.restate.protocol.v1.DrainH\x00R\x05drain\x128\n\x07refused\x18\t \x01(\x0b2\x1c.restate.protocol.v1.RefusedH\x00R\x07refused\x128\n\x07suspend\x18\n \x01(\x0b2\x1c.restate.protocol.v1.SuspendH\x00R\x07suspendB\x07\n\x05frame"\xe6\x05\n\rEndpointFrame\x12:\n\x05hello\x18\x01 \x01(\x0b2".restate.protocol.v1.EndpointHelloH\x00R\x05hello\x12;\n\x08manifest\x18\x02 \x01(\x0b2\x1d.restate.protocol.v1.ManifestH\x00R\x08manifest\x12>\n\tdelivered\x18\x03 \x01(\x0b2\x1e.restate.protocol.v1.DeliveredH\x00R\tdelivered\x128\n\x07command\x18\x04 \x01(\x0b2\x1c.restate.protocol.v1.CommandH\x00R\x07command\x12E\n\x0crun_proposal\x18\x05 \x01(\x0b2 .restate.protocol.v1.RunProposalH\x00R\x0brunProposal\x12>\n\tsuspended\x18\x06 \x01(\x0b2\x1e.restate.protocol.v1.SuspendedH\x00R\tsuspended\x125\n\x06failed\x18\x07 \x01(\x0b2\x1b.restate.protocol.v1.FailedH\x00R\x06failed\x122\n\x05ended\x18\x08 \x01(\x0b2\x1a.restate.protocol.v1.EndedH\x00R\x05ended\x125\n\x06credit\x18\t \x01(\x0b2\x1b.restate.protocol.v1.CreditH\x00R\x06credit\x122\n\x05drain\x18\n \x01(\x0b2\x1a.restate.protocol.v1.DrainH\x00R\x05drain\x128\n\x07refused\x18\x0b \x01(\x0b2\x1c.restate.protocol.v1.RefusedH\x00R\x07refused\x12B\n\x0brun_failure\x18\x0c \x01(\x0b2\x1f.restate.protocol.v1.RunFailureH\x00R\nrunFailureB\x07\n\x05frame"\xba\x01\n\x0cRuntimeHello\x12!\n\x0cprotocol_min\x18\x01 \x01(\rR\x0bprotocolMin\x12!\n\x0cprotocol_max\x18\x02 \x01(\rR\x0bprotocolMax\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12"\n\x0ccapabilities\x18\x04 \x03(\tR\x0ccapabilities\x12&\n\x0fmax_value_bytes\x18\x05 \x01(\x04R\rmaxValueBytes"\xb1\x02\n\rEndpointHello\x12!\n\x0cprotocol_min\x18\x01 \x01(\rR\x0bprotocolMin\x12!\n\x0cprotocol_max\x18\x02 \x01(\rR\x0bprotocolMax\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12"\n\x0ccapabilities\x18\x04 \x03(\tR\x0ccapabilities\x12#\n\rdeployment_id\x18\x05 \x01(\tR\x0cdeploymentId\x12\x18\n\x07credits\x18\x06 \x01(\rR\x07credits\x12&\n\x0fmax_value_bytes\x18\x07 \x01(\x04R\rmaxValueBytes\x12\x19\n\x08dev_name\x18\x08 \x01(\tR\x07devName\x12\x1a\n\x08features\x18\t \x03(\tR\x08features"\n\n\x08Describe"r\n\x08Manifest\x12#\n\rversion_label\x18\x01 \x01(\tR\x0cversionLabel\x12\x1a\n\x08services\x18\x02 \x03(\tR\x08services\x12%\n\x0edescriptor_set\x18\x03 \x01(\x0cR\rdescriptorSet"7\n\x07Refused\x12\x12\n\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message"\xea\x03\n\x05Start\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x18\n\x07service\x18\x03 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x04 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x05 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x18\n\x07entries\x18\x06 \x03(\x0cR\x07entries\x12%\n\x0ejournal_length\x18\x07 \x01(\rR\rjournalLength\x125\n\x05state\x18\x08 \x03(\x0b2\x1f.restate.protocol.v1.StateEntryR\x05state\x12#\n\rpartial_state\x18\t \x01(\x08R\x0cpartialState\x12\x1f\n\x0brandom_seed\x18\n \x01(\x04R\nrandomSeed\x12\x1f\n\x0bretry_count\x18\x0b \x01(\rR\nretryCount\x122\n\x15inactivity_timeout_ms\x18\x0c \x01(\x04R\x13inactivityTimeoutMs\x12 \n\x0btraceparent\x18\r \x01(\tR\x0btraceparent\x12\x1e\n\ntracestate\x18\x0e \x01(\tR\ntracestateB\x06\n\x04_key":\n\nStateEntry\x12\x16\n\x06number\x18\x01 \x01(\rR\x06number\x12\x14\n\x05value\x18\x02 \x01(\x0cR\x05value"b\n\x0bJournalPart\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x18\n\x07entries\x18\x03 \x03(\x0cR\x07entries"Y\n\x06Notify\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x14\n\x05entry\x18\x03 \x01(\x0cR\x05entry"]\n\x06RunAck\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x18\n\x07command\x18\x03 \x01(\rR\x07command"Z\n\x05Abort\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason"D\n\x07Suspend\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch"\x07\n\x05Drain"F\n\tDelivered\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch"Z\n\x07Command\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x14\n\x05entry\x18\x03 \x01(\x0cR\x05entry"\x97\x01\n\x0bRunProposal\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x18\n\x07command\x18\x03 \x01(\rR\x07command\x123\n\x06result\x18\x04 \x01(\x0b2\x1b.restate.protocol.v1.ResultR\x06result"\x85\x02\n\nRunFailure\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x18\n\x07command\x18\x03 \x01(\rR\x07command\x126\n\x07failure\x18\x04 \x01(\x0b2\x1c.restate.protocol.v1.FailureR\x07failure\x12%\n\x0ffirst_try_at_ms\x18\x05 \x01(\x04R\x0cfirstTryAtMs\x12\x1e\n\x0bretry_at_ms\x18\x06 \x01(\x04R\tretryAtMs\x12#\n\rdurable_timer\x18\x07 \x01(\x08R\x0cdurableTimer"~\n\tSuspended\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x126\n\x08awaiting\x18\x03 \x01(\x0b2\x1a.restate.protocol.v1.AwaitR\x08awaiting"\xb9\x03\n\x06Failed\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch\x126\n\x07failure\x18\x03 \x01(\x0b2\x1c.restate.protocol.v1.FailureR\x07failure\x12\x1d\n\x07command\x18\x04 \x01(\rH\x00R\x07command\x88\x01\x01\x12!\n\x0ccommand_type\x18\x05 \x01(\tR\x0bcommandType\x12!\n\x0ccommand_name\x18\x06 \x01(\tR\x0bcommandName\x12)\n\x0eretry_after_ms\x18\x07 \x01(\x04H\x01R\x0cretryAfterMs\x88\x01\x01\x12@\n\x08behavior\x18\x08 \x01(\x0e2$.restate.protocol.v1.Failed.BehaviorR\x08behavior\x12\x1e\n\nstacktrace\x18\t \x01(\tR\nstacktrace"+\n\x08Behavior\x12\n\n\x06POLICY\x10\x00\x12\t\n\x05PAUSE\x10\x01\x12\x08\n\x04FAIL\x10\x02B\n\n\x08_commandB\x11\n\x0f_retry_after_ms"B\n\x05Ended\x12#\n\rinvocation_id\x18\x01 \x01(\x0cR\x0cinvocationId\x12\x14\n\x05epoch\x18\x02 \x01(\rR\x05epoch"(\n\x06Credit\x12\x1e\n\nadditional\x18\x01 \x01(\rR\nadditional2`\n\x08Endpoint\x12T\n\x07Session\x12!.restate.protocol.v1.RuntimeBatch\x1a".restate.protocol.v1.EndpointBatch(\x010\x012_\n\x07Runtime\x12T\n\x07Session\x12".restate.protocol.v1.EndpointBatch\x1a!.restate.protocol.v1.RuntimeBatch(\x010\x01BM\n\x18restate.grpc.protocol.v1P\x01Z/restate.grpc/gen/restate/protocol/v1;protocolv1b\x06proto3',
     [
         journal_pb.desc(),
     ],
@@ -1154,6 +1200,7 @@ _DESC = file_desc(
         "Notify": Notify,
         "RunAck": RunAck,
         "Abort": Abort,
+        "Suspend": Suspend,
         "Drain": Drain,
         "Delivered": Delivered,
         "Command": Command,
