@@ -14,8 +14,8 @@ import { GOLD, hex, report } from "./scenarios";
 
 const [grpcPort, httpPort, protocol, prefix] = process.argv.slice(2);
 const options = {
-  "connect": { make: createConnectTransport, port: httpPort, more: { httpVersion: "1.1", useBinaryFormat: true } },
-  "connect-json": { make: createConnectTransport, port: httpPort, more: { httpVersion: "1.1", useBinaryFormat: false } },
+  "connect": { make: createConnectTransport, port: httpPort, more: { httpVersion: "1.1", useBinaryFormat: true, useHttpGet: true } },
+  "connect-json": { make: createConnectTransport, port: httpPort, more: { httpVersion: "1.1", useBinaryFormat: false, useHttpGet: true } },
   "grpc-web": { make: createGrpcWebTransport, port: httpPort, more: { httpVersion: "1.1" } },
   "grpc": { make: createGrpcTransport, port: grpcPort, more: {} },
 }[protocol]!;
