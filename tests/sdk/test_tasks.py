@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 from restate_protocol import journal as j
-from restate_sdk import DurableFuture, TerminalError, gather
+from restate_sdk import DurableFuture, StatusCode, TerminalError, gather
 
 from .gen.shop.v1.shop_pb import PayRequest, PayResponse
 from .gen.shop.v1.shop_restate import CheckoutClient, CheckoutContext
@@ -273,3 +273,54 @@ async def test_random_tasks_replay_from_every_prefix(seed: int) -> None:
         await one.ended()
     assert one.failures == []
     await replays_from_every_prefix(lambda: Checkout(Program(seed)), PAY, one)
+
+
+async def test_a_group_of_terminal_errors_alone_ends_the_handler_with_the_first() -> None:
+    async def fails(number: int) -> None:
+        raise TerminalError(f"no {number}", code=StatusCode.NOT_FOUND)
+
+    async def body(ctx: CheckoutContext) -> object:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails(1))
+            group.create_task(fails(2))
+        return "never"
+
+    async with FakeRuntime(Checkout(body)) as runtime:
+        one = await runtime.run(PAY, PayRequest())
+    assert (one.failures, one.failure.code, one.failure.message) == ([], StatusCode.NOT_FOUND, "no 1")
+
+
+async def test_a_cancelled_handler_in_a_task_group_ends_cancelled() -> None:
+    async def body(ctx: CheckoutContext) -> object:
+        async def waits() -> None:
+            await ctx.sleep(timedelta(days=1))
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(waits())
+            group.create_task(waits())
+        return "never"
+
+    async with FakeRuntime(Checkout(body)) as runtime:
+        one = await runtime.invoke(PAY, PayRequest())
+        await one.has_commands(2)
+        await one.cancel()
+        await one.ended()
+    assert (one.failures, one.failure.code) == ([], StatusCode.CANCELLED)
+
+
+async def test_a_group_with_an_error_that_may_be_tried_again_fails_the_attempt_and_names_it() -> None:
+    async def fails(error: Exception) -> None:
+        raise error
+
+    async def body(ctx: CheckoutContext) -> object:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails(TerminalError("no")))
+            group.create_task(fails(ConnectionError("provider is down")))
+        return "never"
+
+    async with FakeRuntime(Checkout(body)) as runtime:
+        one = await runtime.run(PAY, PayRequest())
+    (failed,) = one.failures
+    assert one.output is None
+    assert failed.failure is not None
+    assert "ConnectionError: provider is down" in failed.failure.message

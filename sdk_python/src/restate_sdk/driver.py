@@ -22,7 +22,7 @@ from . import misuse
 from .attempt import Attempt
 from .context import About
 from .errors import MisuseError
-from .failures import failure_of
+from .failures import failure_of, terminal_of
 from .services import BoundHandler
 from .tasks import HandlerTask, owner, watch
 from .vm.errors import AttemptOver, JournalMismatch
@@ -82,6 +82,11 @@ async def _handle(attempt: Attempt, bound: BoundHandler, about: About) -> None:
         result: Result = _response(bound, response)
     except TerminalError as error:
         result = failure_of(error)
+    except BaseExceptionGroup as group:
+        terminal = terminal_of(group)
+        if terminal is None:
+            raise
+        result = failure_of(terminal)
     _output(attempt, bound, result)
 
 

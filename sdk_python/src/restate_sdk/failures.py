@@ -52,11 +52,24 @@ def _subclasses(cls: type[Any]) -> Iterator[type[Any]]:
         yield from _subclasses(one)
 
 
+def terminal_of(group: BaseExceptionGroup[Any]) -> TerminalError | None:
+    """The first error of a task group that ended with terminal errors alone; None where one may be tried again."""
+    first: TerminalError | None = None
+    for one in group.exceptions:
+        error = terminal_of(one) if isinstance(one, BaseExceptionGroup) else one
+        if not isinstance(error, TerminalError):
+            return None
+        first = first or error
+    return first
+
+
 def attempt_failure(error: BaseException) -> Failure:
     """How an exception that is not terminal is told to the runtime."""
     code = error.code if isinstance(error, TerminalError) else StatusCode.UNKNOWN
     text = str(error)
     name = type(error).__name__
+    if isinstance(error, BaseExceptionGroup):  # of a task group: what it says itself names none of them
+        text = "; ".join([text, *(attempt_failure(one).message for one in error.exceptions)])
     return Failure(code, f"{name}: {text}" if text else name)
 
 

@@ -20,7 +20,7 @@ from restate_protocol.status import StatusCode
 from restate_runtime.admin.http import admin_app
 from restate_runtime.cli import output
 from restate_runtime.cli.operator import app
-from restate_runtime.core.decision import AppendEntry, CreateInvocation, RecordAttempt
+from restate_runtime.core.decision import AppendEntry, CreateInvocation, PurgeJournal, RecordAttempt
 from restate_runtime.core.records import Attempt, AttemptOutcome, Invocation, Status
 from restate_runtime.deployments.registry import Registry
 from restate_runtime.ingress.admission import Admission, Limits
@@ -132,6 +132,13 @@ async def test_a_journal_is_shown_decoded(rig: Rig) -> None:
     ]
     shown = json.loads((await run(rig, "invocations", "journal", TEXT, "--json")).stdout)
     assert shown[0]["json"] == {"payload": {"userId": "ada"}}
+
+
+async def test_a_journal_that_is_gone_is_not_shown_as_an_empty_one(rig: Rig) -> None:
+    await put(rig, status=Status.COMPLETED)
+    await rig.store.commit([PurgeJournal(ID)])
+    result = await run(rig, "invocations", "journal", TEXT)
+    assert "Its journal was removed: the retention is over, or somebody purged it." in result.stderr
 
 
 async def test_a_trace_is_a_tree_with_durations(rig: Rig) -> None:

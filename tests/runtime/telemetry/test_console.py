@@ -47,6 +47,14 @@ async def test_a_pause_says_why_and_how_to_go_on(world: World) -> None:
     assert lines[-1] == f"  go on with: restate-cli invocations resume {text}"
 
 
+async def test_a_report_of_many_lines_is_told_once(world: World) -> None:
+    one = await world.put(1, status=Status.PAUSED)
+    report = "journal mismatch at command 1\n  recorded  attempted"
+    lines = await printed(world, Report("attempt_failed", one.id, report), Report("paused", one.id, report))
+    assert [index for index, line in enumerate(lines) if "recorded" in line] == [1]
+    assert any(line.endswith("paused: journal mismatch at command 1") for line in lines)
+
+
 async def test_a_run_that_is_tried_again_is_told_at_once(world: World) -> None:
     one = await world.put(1)
     lines = await printed(world, Report("run_failed", one.id, "provider is down"))

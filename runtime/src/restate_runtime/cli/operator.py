@@ -138,6 +138,8 @@ def journal(context: typer.Context, id: Id, as_json_: Json = False) -> None:
             for one in answer.entries
         ],
     )
+    if not answer.entries:  # an invocation that has its journal has its input at least
+        note("Its journal was removed: the retention is over, or somebody purged it.")
 
 
 @invocations.command("trace")

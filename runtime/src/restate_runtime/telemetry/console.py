@@ -90,7 +90,8 @@ class ConsoleTraces:
                 if record.parent_id is None or not record.reply:
                     self._write("\n".join(await self._lines(record)))
             case "paused":
-                self._write("\n".join([f"‖ {shown} paused: {report.detail}", *await self._lines(record)]))
+                why = report.detail.partition("\n")[0]  # the attempt that failed has told all of it
+                self._write("\n".join([f"‖ {shown} paused: {why}", *await self._lines(record)]))
                 self._write(f"  go on with: restate-cli invocations resume {invocation_id_text(record.id)}")
             case "attempt_failed" | "attempt_lost":
                 self._write(f"↻ {shown} attempt {record.epoch} {report.kind.removeprefix('attempt_')}: {report.detail}")
