@@ -193,3 +193,45 @@ def test_callers_need_no_handler_sdk() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "restate_sdk" in done.stdout
+
+
+STAR = """\
+import sys
+{hide}
+from output.shop.v1.cart_restate import *
+print(sorted(name for name in dir() if not name.startswith("_") and name != "sys"))
+print([name for name in sys.modules if name.startswith("restate_sdk") and sys.modules[name]] != [])
+"""
+CLIENT_HALF = ["CART_OBJECT", "CartFullError", "CartObjectClient", "SoldOutError", "TooExpensiveError"]
+HANDLER_HALF = [
+    "CartObjectContext",
+    "CartObjectHandlers",
+    "CartObjectSharedContext",
+    "CartObjectSharedStateFields",
+    "CartObjectStateFields",
+]
+
+
+@pytest.mark.parametrize("flavour", ["protobuf_py", "betterproto", "google"])
+@pytest.mark.parametrize(
+    ("hide", "names"),
+    [("", sorted(CLIENT_HALF + HANDLER_HALF)), ("sys.modules['restate_sdk'] = None", CLIENT_HALF)],
+    ids=["with the SDK", "without it"],
+)
+def test_a_star_import_gives_handlers_where_the_sdk_is(
+    flavour: str, hide: str, names: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "output").symlink_to(CASES / "shop" / "expected" / flavour)
+    command = [sys.executable, "-B", "-c", STAR.format(hide=hide)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [str(names), str(not hide)]
+
+
+@pytest.mark.parametrize(("case", "flavour"), EVERY)
+def test_what_a_module_says_it_has_it_has(case: str, flavour: str, load_case: LoadCase) -> None:
+    for name, module in load_case(case, flavour).items():
+        if name.endswith("_restate"):
+            names = module.__all__
+            assert len(set(names)) == len(names)
+            assert [one for one in names if not hasattr(module, one)] == []

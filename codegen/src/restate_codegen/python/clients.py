@@ -33,14 +33,17 @@ def emit_clients(generation: Generation, unit: FileUnit, flavour: MessageFlavour
     _own_errors(source, unit, flavour)
     errors = _Errors(generation, unit, source)
     errors.emit_imports()
+    public = _public_names(unit, errors)
     if not unit.services:
+        source.blank(2)
+        source.call("__all__ = ", public, "[]")
         return source
     typevar = _typevar(source)
     for service in unit.services:
         source.blank(1 if service is unit.services[0] else 2)
         constants = _descriptors(source, generation, service, flavour, errors)
         _client(source, generation, service, flavour, typevar, constants)
-    _handlers_on_demand(source, unit)
+    _handlers_on_demand(source, unit, public)
     return source
 
 
@@ -79,6 +82,10 @@ class _Errors:
     def name(self, message: str) -> str:
         """What to write for the exception of an error message."""
         return self._own.get(message) or self._foreign[message][2]
+
+    def names(self) -> list[str]:
+        """All of them, as the module has them."""
+        return [*self._own.values(), *(local for _, _, local in self._foreign.values())]
 
     def emit_imports(self) -> None:
         """Imports come after the file's own errors: two files may each name the other's."""
@@ -203,8 +210,16 @@ _KINDS = {
 }
 
 
-def _handlers_on_demand(source: Source, unit: FileUnit) -> None:
-    """Re-exports the handler half: to type checkers at once, to programs when they ask."""
+def _public_names(unit: FileUnit, errors: _Errors) -> list[str]:
+    """What the module itself has for others, in quotes."""
+    names = errors.names()
+    for service in unit.services:
+        names += [ServiceNames(service.name).constant, ServiceNames(service.name).client]
+    return [f'"{name}"' for name in sorted(names)]
+
+
+def _handlers_on_demand(source: Source, unit: FileUnit, own: list[str]) -> None:
+    """Re-exports the handler half: to type checkers at once, to programs when they ask, by name or by star."""
     names = sorted(name for service in unit.services for name in handler_names(service))
     module = source.relative(module_of(unit.desc, handlers.SUFFIX))
     source.blank(2)
@@ -214,4 +229,6 @@ def _handlers_on_demand(source: Source, unit: FileUnit) -> None:
             source.line(line)
     lazy = source.use(Symbol(_LAZY, "lazy_attributes"))
     with source.block("else:"):
-        source.call(f"__getattr__ = {lazy}", ["__name__", f'"{module}"', *(f'"{name}"' for name in names)])
+        source.call("_OWN = ", own, "[]")
+        quoted = [f'"{name}"' for name in names]
+        source.call(f"__getattr__ = {lazy}", ["__name__", f'"{module}"', *quoted, "own=_OWN"])

@@ -162,6 +162,15 @@ if TYPE_CHECKING:
         OrderStateFields as OrderStateFields,
     )
 else:
+    _OWN = [
+        "CART",
+        "CHECKOUT",
+        "CartClient",
+        "CheckoutClient",
+        "ORDER",
+        "OrderClient",
+        "SoldOutError",
+    ]
     __getattr__ = lazy_attributes(
         __name__,
         ".shop_restate_handlers",
@@ -178,4 +187,5 @@ else:
         "OrderSharedContext",
         "OrderSharedStateFields",
         "OrderStateFields",
+        own=_OWN,
     )

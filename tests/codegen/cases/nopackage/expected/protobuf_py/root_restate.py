@@ -56,4 +56,11 @@ class RootClient(Client[C_co]):
 if TYPE_CHECKING:
     from .root_restate_handlers import RootContext as RootContext, RootHandlers as RootHandlers
 else:
-    __getattr__ = lazy_attributes(__name__, ".root_restate_handlers", "RootContext", "RootHandlers")
+    _OWN = ["OopsError", "ROOT", "RootClient"]
+    __getattr__ = lazy_attributes(
+        __name__,
+        ".root_restate_handlers",
+        "RootContext",
+        "RootHandlers",
+        own=_OWN,
+    )

@@ -15,3 +15,6 @@ class OtherError(TypedError[Other]):
 
     detail_type = "import.Other"
     detail_class = Other
+
+
+__all__ = ["OtherError"]

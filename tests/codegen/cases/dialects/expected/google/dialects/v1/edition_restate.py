@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         NewStateFields as NewStateFields,
     )
 else:
+    _OWN = ["NEW", "NewClient"]
     __getattr__ = lazy_attributes(
         __name__,
         ".edition_restate_handlers",
@@ -61,4 +62,5 @@ else:
         "NewSharedContext",
         "NewSharedStateFields",
         "NewStateFields",
+        own=_OWN,
     )

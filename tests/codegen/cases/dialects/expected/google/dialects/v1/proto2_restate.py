@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         OldStateFields as OldStateFields,
     )
 else:
+    _OWN = ["OLD", "OldClient"]
     __getattr__ = lazy_attributes(
         __name__,
         ".proto2_restate_handlers",
@@ -61,4 +62,5 @@ else:
         "OldSharedContext",
         "OldSharedStateFields",
         "OldStateFields",
+        own=_OWN,
     )

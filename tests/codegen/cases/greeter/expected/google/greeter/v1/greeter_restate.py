@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         GreeterStateFields as GreeterStateFields,
     )
 else:
+    _OWN = ["GREETER", "GreeterClient"]
     __getattr__ = lazy_attributes(
         __name__,
         ".greeter_restate_handlers",
@@ -76,4 +77,5 @@ else:
         "GreeterSharedContext",
         "GreeterSharedStateFields",
         "GreeterStateFields",
+        own=_OWN,
     )

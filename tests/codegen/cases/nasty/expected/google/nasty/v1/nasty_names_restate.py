@@ -314,6 +314,16 @@ if TYPE_CHECKING:
         ImportStateFields as ImportStateFields,
     )
 else:
+    _OWN = [
+        "A",
+        "AClient",
+        "A_B",
+        "A_BClient",
+        "IMPORT",
+        "ImportClient",
+        "TimeoutError",
+        "greetError",
+    ]
     __getattr__ = lazy_attributes(
         __name__,
         ".nasty_names_restate_handlers",
@@ -326,4 +336,5 @@ else:
         "ImportSharedContext",
         "ImportSharedStateFields",
         "ImportStateFields",
+        own=_OWN,
     )

@@ -107,6 +107,7 @@ if TYPE_CHECKING:
         CartObjectStateFields as CartObjectStateFields,
     )
 else:
+    _OWN = ["CART_OBJECT", "CartFullError", "CartObjectClient", "SoldOutError", "TooExpensiveError"]
     __getattr__ = lazy_attributes(
         __name__,
         ".cart_restate_handlers",
@@ -115,4 +116,5 @@ else:
         "CartObjectSharedContext",
         "CartObjectSharedStateFields",
         "CartObjectStateFields",
+        own=_OWN,
     )

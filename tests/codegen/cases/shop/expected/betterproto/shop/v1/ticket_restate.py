@@ -88,6 +88,13 @@ if TYPE_CHECKING:
         TicketObjectSharedContext as TicketObjectSharedContext,
     )
 else:
+    _OWN = [
+        "SoldOutError",
+        "TICKET_DESK",
+        "TICKET_OBJECT",
+        "TicketDeskClient",
+        "TicketObjectClient",
+    ]
     __getattr__ = lazy_attributes(
         __name__,
         ".ticket_restate_handlers",
@@ -96,4 +103,5 @@ else:
         "TicketObjectContext",
         "TicketObjectHandlers",
         "TicketObjectSharedContext",
+        own=_OWN,
     )

@@ -75,9 +75,11 @@ if TYPE_CHECKING:
         PricesHandlers as PricesHandlers,
     )
 else:
+    _OWN = ["CartFullError", "NotFoundError", "PRICES", "PricesClient", "TooExpensiveError"]
     __getattr__ = lazy_attributes(
         __name__,
         ".errors_restate_handlers",
         "PricesContext",
         "PricesHandlers",
+        own=_OWN,
     )

@@ -87,6 +87,7 @@ if TYPE_CHECKING:
         PaymentStateFields as PaymentStateFields,
     )
 else:
+    _OWN = ["PAYMENT", "PaymentClient"]
     __getattr__ = lazy_attributes(
         __name__,
         ".payment_restate_handlers",
@@ -96,4 +97,5 @@ else:
         "PaymentSharedContext",
         "PaymentSharedStateFields",
         "PaymentStateFields",
+        own=_OWN,
     )

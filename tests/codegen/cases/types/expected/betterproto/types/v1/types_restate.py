@@ -109,6 +109,7 @@ if TYPE_CHECKING:
         PassingHandlers as PassingHandlers,
     )
 else:
+    _OWN = ["EVERYTHING", "EverythingClient", "PASSING", "PassingClient"]
     __getattr__ = lazy_attributes(
         __name__,
         ".types_restate_handlers",
@@ -120,4 +121,5 @@ else:
         "EverythingStateFields",
         "PassingContext",
         "PassingHandlers",
+        own=_OWN,
     )

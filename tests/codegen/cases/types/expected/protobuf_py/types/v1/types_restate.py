@@ -111,6 +111,7 @@ if TYPE_CHECKING:
         PassingHandlers as PassingHandlers,
     )
 else:
+    _OWN = ["EVERYTHING", "EverythingClient", "PASSING", "PassingClient"]
     __getattr__ = lazy_attributes(
         __name__,
         ".types_restate_handlers",
@@ -122,4 +123,5 @@ else:
         "EverythingStateFields",
         "PassingContext",
         "PassingHandlers",
+        own=_OWN,
     )

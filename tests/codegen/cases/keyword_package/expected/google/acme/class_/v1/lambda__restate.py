@@ -55,9 +55,11 @@ if TYPE_CHECKING:
         GlobalHandlers as GlobalHandlers,
     )
 else:
+    _OWN = ["GLOBAL", "GlobalClient", "OtherError"]
     __getattr__ = lazy_attributes(
         __name__,
         ".lambda__restate_handlers",
         "GlobalContext",
         "GlobalHandlers",
+        own=_OWN,
     )
