@@ -15,6 +15,7 @@ import restate_client
 from restate_protocol.gen.restate.admin.v1 import admin_pb as pb
 from restate_runtime.config import Settings
 from restate_runtime.server import Ports, Server
+from restate_runtime.store.base import Store
 from restate_runtime.store.memory import MemoryStore
 from restate_sdk import Endpoint
 
@@ -61,10 +62,15 @@ class Served:
 
 
 @asynccontextmanager
-async def served(*handlers: Any) -> AsyncIterator[Served]:
-    """Starts a runtime and an endpoint, and registers it."""
+async def served(*handlers: Any, store: Store | None = None, **settings: Any) -> AsyncIterator[Served]:
+    """Starts a runtime and an endpoint, and registers it.
+
+    Args:
+        store: None: in memory.
+        settings: as in Settings.
+    """
     ports = {f"{name}_port": 0 for name in ("ingress_grpc", "ingress_http", "admin_grpc", "admin_http")}
-    server = Server(Settings(**ports, drain_grace_ms=1), MemoryStore())  # type: ignore[arg-type]
+    server = Server(Settings(**{**ports, "drain_grace_ms": 1, **settings}), store or MemoryStore())
     opened = await server.start()
     endpoint = await Endpoint(*handlers).serve_async(port=0)
     try:

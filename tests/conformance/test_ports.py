@@ -13,6 +13,8 @@ from typing import Any
 import grpc.aio
 import pytest
 from restate_protocol.gen.restate.admin.v1 import admin_pb as pb
+from restate_runtime.store.base import StoreUnavailable
+from restate_runtime.store.memory import MemoryStore
 from restate_sdk import StatusCode, TerminalError
 
 from .generated import AddRequest, CounterClient, LabClient, LabRequest, ToolRequest, ToolsClient
@@ -116,8 +118,97 @@ async def test_INGR_14_health_and_methods() -> None:
 async def test_INGR_15_what_is_too_long_is_refused_with_the_limit() -> None:
     async with served(Counter()) as it:
         answer = await it.post("Counter/Add", {"key": "k" * 5_000, "value": 1})
-        assert answer.status_code in (400, 429)
-        assert "4096" in answer.json()["message"].replace(",", "")
+        assert answer.status_code == 400
+        assert "the limit is 4096 (setting max_key_bytes)" in answer.json()["message"]
+
+
+async def test_INGR_15_overload_is_refused_with_when_to_try_again() -> None:
+    async with served(Lab(do=wait, other=quick), max_waiting_callers=1) as it:
+        sent = await LabClient(it.caller).do.send(LabRequest())
+        waiting = asyncio.ensure_future(sent.attach())
+        page = 'restate_load{of="waiting_callers"} 1.0'
+
+        async def waits() -> bool:
+            return page in (await it.health.get("/metrics")).text
+
+        await until(waits)
+        answer = await it.post("Lab/Other", {})
+        assert answer.status_code == 429
+        assert "max_waiting_callers" in answer.json()["message"]
+        assert int(answer.headers["retry-after"]) >= 1
+        assert len((await it.admin("ListInvocations")).invocations) == 1
+        await it.admin("KillInvocation", id=sent.invocation_id)
+        with pytest.raises(TerminalError):
+            await waiting
+        assert (await it.post("Lab/Other", {})).status_code == 200
+
+
+class BrokenStore(MemoryStore):
+    """A store that cannot be read, or not be written, when told so."""
+
+    unreadable = unwritable = False
+
+    async def invocation(self, invocation_id: bytes) -> Any:
+        if self.unreadable:
+            raise StoreUnavailable("the disk is gone")
+        return await super().invocation(invocation_id)
+
+    async def commit(self, writes: Any) -> None:
+        if self.unwritable:
+            raise StoreUnavailable("the disk is full")
+        await super().commit(writes)
+
+
+async def test_INGR_15_what_cannot_be_read_is_a_defect() -> None:
+    store = BrokenStore()
+    async with served(Lab(quick), store=store) as it:
+        sent = await it.post("Lab/Do", {}, restate_send="true")
+        store.unreadable = True
+        answer = await it.post(INGRESS + "GetOutput", {"invocationId": sent.headers["restate-invocation-id"]})
+        assert (answer.status_code, answer.headers["restate-error-source"]) == (500, "ingress")
+        assert "disk" not in answer.json()["message"]
+
+
+async def test_INGR_15_a_runtime_that_cannot_write_takes_nothing() -> None:
+    store = BrokenStore()
+    async with served(Lab(quick), store=store) as it:
+        store.unwritable = True
+        for _ in range(2):
+            answer = await it.post("Lab/Do", {})
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        store.unwritable = False
+
+
+async def test_INGR_23_keys_that_look_alike_are_different_keys() -> None:
+    keys = ["é", "e\u0301", "é ", " é", "É", "%C3%A9", "a+b", "a b", "a%20b", "a\u0000b", "\u202ea"]
+    async with served(Counter()) as it:
+        for number, key in enumerate(keys, start=1):
+            assert (await it.post("Counter/Add", {"key": key, "value": number})).json()["newValue"] == str(number)
+        for number, key in enumerate(keys, start=1):
+            assert (await CounterClient(it.caller).add(AddRequest(key=key, value=0))).new_value == number
+        assert {one.key for one in (await it.admin("ListInvocations")).invocations} == set(keys)
+
+
+async def test_INGR_23_what_is_no_key_is_refused() -> None:
+    as_json = {"content-type": "application/json"}
+    async with served(Counter()) as it:
+        refused = [
+            await it.post("Counter/Add", {"key": "k" * 4_097, "value": 1}),
+            await it.post("Counter/Add", {"key": "🎟️" * 1_000, "value": 1}),
+            await it.http.post("/conformance.v1.Counter/Add", content=b'{"key":"\\ud800"}', headers=as_json),
+            await it.http.post("/conformance.v1.Counter/Add", content=b'{"key":"\xff"}', headers=as_json),
+        ]
+        assert [one.status_code for one in refused] == [400] * 4
+        assert (await it.admin("ListInvocations")).invocations == []
+
+
+async def test_INGR_23_64_bit_numbers_stay_whole() -> None:
+    largest = 2**63 - 1
+    async with served(Counter()) as it:
+        answer = await it.post("Counter/Add", {"key": "k", "value": str(largest)})
+        assert answer.json()["newValue"] == str(largest)
+        assert (await CounterClient(it.caller).add(AddRequest(key="k", value=0))).new_value == largest
+        assert (await it.post("Counter/Add", {"key": "k", "value": str(largest + 1)})).status_code == 400
 
 
 @pytest.mark.parametrize("key", ["a/b", "50%", "🎟️", "k" * 4_096, "a b?c#d", "ключ"])
