@@ -11,6 +11,7 @@ import asyncio
 from email.utils import formatdate
 from typing import Any
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from restate_protocol.status import StatusCode
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -120,19 +121,44 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._fed += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._feed(data, offered=True)
         # The first of these bytes may be the end of a request before.
         if self._reading_head and self._fed > self._max_head_bytes + _READ_BYTES and not self.transport.is_closing():
             self._too_long = True
             self.send_400_response("")
 
+    def _feed(self, data: bytes, *, offered: bool) -> None:
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as offer:
+            if offered and self.parser.get_method() != b"CONNECT":
+                self._pass_over(data[offer.args[0] :])
+            else:
+                self.send_400_response("")
+        except HttpParserError:
+            self.send_400_response("")
+
+    def _pass_over(self, rest: bytes) -> None:
+        """Goes on as if no upgrade had been offered: a server may, and the parser reads no body after an offer.
+
+        Java's HTTP client offers HTTP/2 with its first request.
+        """
+        lines = [b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self.url)]
+        lines += [b"%b: %b\r\n" % one for one in self.headers if one[0] not in (b"upgrade", b"connection")]
+        self.parser = HttpRequestParser(self)
+        self._feed(b"".join([*lines, b"\r\n", rest]), offered=False)
+
     def on_headers_complete(self) -> None:
         self._reading_head = False
         if self._fed > self._max_head_bytes:
             self._check_head()
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._reading_head = True
         self._fed = 0
         super().on_message_complete()
