@@ -10,8 +10,10 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, Generic, TypeVar, assert_type
 
+import restate_client
 from restate_client.connection import Connection
-from restate_client.handles import BlockingSendHandle, SendHandle
+from restate_client.handles import BlockingHandle, BlockingSendHandle, Handle, KnownInvocation, SendHandle
+from restate_client.retry import RetryPolicy
 from restate_client.stub import Client, Method
 from restate_client.sync import BlockingConnection
 from restate_protocol.callers import Caller, ContextCaller
@@ -50,6 +52,10 @@ async def in_a_handler(ctx: AContext, tag: ContextCaller) -> None:
     sent = QuizClient(ctx).ask.send(Question(), delay=timedelta(minutes=1))
     assert_type(sent, DurableFuture[InvocationHandle[Answer]])
     assert_type((await sent).invocation_id, str)
+    assert_type(QuizClient(ctx).ask.handle("inv_1"), InvocationHandle[Answer])
+    assert_type(QuizClient(ctx).ask.handle(key=7, idempotency_key="1"), InvocationHandle[Answer])
+    assert_type(await QuizClient(ctx).ask.handle("inv_1").attach(), Answer)
+    QuizClient(ctx).ask.handle("inv_1", key="k")  # type: ignore
     QuizClient(ctx).ask(Question(), timeout=timedelta(seconds=1))  # type: ignore
     QuizClient(ctx).ask(Answer())  # type: ignore
     QuizClient(ctx).ask.send(Answer())  # type: ignore
@@ -62,8 +68,22 @@ async def on_a_connection(connection: Connection) -> None:
     assert_type(await QuizClient(connection).ask(Question(), timeout=timedelta(seconds=1)), Answer)
     handle = await QuizClient(connection).ask.send(Question(), idempotency_key="1")
     assert_type(handle, SendHandle[Answer])
+    assert_type(handle.invocation_id, str)
     assert_type(await handle.attach(), Answer)
     assert_type(await handle.output(), Answer | None)
+    other = QuizClient(connection).ask.handle("inv_1")
+    assert_type(other, Handle[Answer])
+    assert_type(other.invocation_id, str | None)
+    assert_type(QuizClient(connection).ask.handle(key="k"), Handle[Answer])
+    assert_type(QuizClient(connection).ask.handle(idempotency_key="1"), Handle[Answer])
+    assert_type(await other.attach(timeout=timedelta(seconds=1)), Answer)
+    assert_type(await other.output(), Answer | None)
+    assert_type(await other.lookup(), KnownInvocation)
+    assert_type(await handle.lookup(), KnownInvocation)
+    await other.reject_signal("approve", "no")
+    await other.reject_signal("approve")  # type: ignore
+    QuizClient(connection).ask.handle(1)  # type: ignore
+    QuizClient(connection).ask.handle("inv_1", idempotency_key="1")  # type: ignore
     await handle.cancel()
     await handle.signal("approve", Answer(), timeout=timedelta(seconds=1))
     await handle.signal(Answer())  # type: ignore
@@ -76,6 +96,15 @@ def on_a_blocking_connection(connection: BlockingConnection) -> None:
     assert_type(QuizClient(connection).ask(Question()), Answer)
     handle = QuizClient(connection).ask.send(Question(), delay=timedelta(minutes=1))
     assert_type(handle, BlockingSendHandle[Answer])
+    assert_type(handle.invocation_id, str)
+    other = QuizClient(connection).ask.handle(key="k", idempotency_key="1")
+    assert_type(other, BlockingHandle[Answer])
+    assert_type(QuizClient(connection).ask.handle("inv_1"), BlockingHandle[Answer])
+    assert_type(other.attach(), Answer)
+    assert_type(other.output(), Answer | None)
+    assert_type(other.lookup(), KnownInvocation)
+    other.reject_signal("approve", "no")
+    QuizClient(connection).ask.handle(1)  # type: ignore
     assert_type(handle.attach(), Answer)
     assert_type(handle.output(), Answer | None)
     handle.cancel()
@@ -83,6 +112,16 @@ def on_a_blocking_connection(connection: BlockingConnection) -> None:
     handle.signal(Answer())  # type: ignore
     QuizClient(connection).ask(Answer())  # type: ignore
     QuizClient(connection).ask.send(Answer())  # type: ignore
+
+
+async def options() -> None:
+    assert_type(restate_client.connect("host", retry=None, timeout=timedelta(seconds=1), session=False), Connection)
+    assert_type(
+        restate_client.sync.connect("host", retry=RetryPolicy(max_attempts=3), keepalive=None), BlockingConnection
+    )
+    restate_client.sync.connect("host", session=False)  # type: ignore
+    restate_client.connect("host", timeout=5)  # type: ignore
+    restate_client.connect("host", retry=3)  # type: ignore
 
 
 def on_nothing() -> None:
