@@ -159,7 +159,8 @@ class GrpcConnection(CountedConnection):
         address = self._address()
         if self._current is None or self._current[0] != address:
             await self._hang_up()
-            self._current = (address, connect(address))
+            # One by one: the environment counts who waits, and asks on a session are not among the ingress's waiters.
+            self._current = (address, connect(address, session=False))
         return await self._current[1]._exchange(outgoing)
 
     async def _hang_up(self) -> None:
