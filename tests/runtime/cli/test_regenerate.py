@@ -44,6 +44,21 @@ def test_a_changed_proto_changes_the_code(folder: Path) -> None:
     assert again.inputs.folders == (folder / "protos",)
 
 
+@pytest.mark.parametrize("messages", ["betterproto", "google"])
+def test_the_recorded_flavour_of_messages_stays(folder: Path, messages: str) -> None:
+    arguments = ["generate", str(folder / "protos"), "--out", str(folder / "gen"), "--messages", messages]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    (recorded,) = find_records(folder)
+    before = {path: path.read_text() for path in recorded.files}
+    assert regenerate(recorded) == 0
+    proto = folder / "protos" / "greeter" / "v1" / "greeter.proto"
+    proto.write_text(PROTO.replace("string name = 1;", "string name = 1; string greeting = 2;"))
+    assert regenerate(recorded) > 0
+    (again,) = find_records(folder)
+    assert again.record["messages"] == messages
+    assert [path for path in again.files if before[path] != path.read_text()]
+
+
 def test_a_broken_proto_is_told_with_its_place_and_changes_nothing(folder: Path) -> None:
     proto = folder / "protos" / "greeter" / "v1" / "greeter.proto"
     proto.write_text(PROTO.replace("string name", "strin name"))

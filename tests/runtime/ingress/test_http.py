@@ -145,6 +145,8 @@ BAD: dict[str, Case] = {
     "timeout 0": ("POST", SAY, b"{}", {"connect-timeout-ms": "0"}, 504, "deadline_exceeded", "nothing was started"),
     "a name twice": ("POST", SAY, b'{"text": "a", "text": "b"}', {}, 400, "invalid_argument",
                      'the name "text" is there twice in one object'),
+    "a field under both names": ("POST", ADD, b'{"userId": "a", "user_id": "b"}', {}, 400, "invalid_argument",
+                                 "user_id: it is there twice, as user_id and as userId"),
     "private": ("POST", "/shop.v1.Cart/Expire", b"{}", {}, 403, "permission_denied", "is private"),
     "no JSON": ("POST", SAY, b"", {}, 400, "invalid_argument", "not JSON"),
     "not UTF-8": ("POST", SAY, b'{"text":"\xff"}', {}, 400, "invalid_argument", "not a valid shop.v1.EchoRequest"),

@@ -20,6 +20,7 @@ from protovalidate import CompilationError, EvaluationError, ValidationError, Va
 from restate_protocol.contract.model import Handler, KeyField
 from restate_protocol.immutable import immutable
 
+from .json_names import TwoNames, refuse_two_names
 from .json_problems import MAX_JSON_DEPTH, Problem, locate, too_deep
 from .json_text import DuplicateName, parse
 
@@ -197,11 +198,13 @@ class Schema:
         try:
             # Parsed twice: the parser of protobuf-py is fast and keeps the last of two equal names in silence.
             message = cls.from_json(text, registry=self.registry)
-            parse(text)
+            refuse_two_names(cls.desc(), text, parse(text), self.registry)
         except json.JSONDecodeError as error:
             raise _invalid(full_name, "", f"not JSON ({error})") from None
         except DuplicateName as error:
             raise _invalid(full_name, "", str(error)) from None
+        except TwoNames as error:
+            raise _invalid(full_name, error.path, str(error)) from None
         except _UNREADABLE as error:
             problem = locate(cls.desc(), text, self.registry) or Problem("", str(error))
             fault = Fault.UNKNOWN_FIELD if problem.unknown else Fault.UNREADABLE

@@ -15,6 +15,7 @@ import structlog
 from restate_protocol.errors import TerminalError
 from restate_protocol.status import StatusCode
 
+from ..deployments.json_names import refuse_two_names
 from ..deployments.json_problems import too_deep
 from ..deployments.json_text import parse
 from ..deployments.schema import InvalidMessage
@@ -223,7 +224,8 @@ def _not_valid(name: str, why: str) -> Refused:
 
 def _from_json(request: type[M], body: bytes) -> M:
     message = request.from_json(body)
-    parse(body)  # refuses names that are there twice; the line above would not
+    value = parse(body)  # refuses names that are there twice; the line above would not
+    refuse_two_names(request.desc(), body, value)
     return message
 
 
