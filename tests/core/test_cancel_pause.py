@@ -363,3 +363,43 @@ def test_a_purged_workflow_takes_its_promises_along() -> None:
     bench.do(ev.Purge(run, TOKEN, journal_only=False))
     assert bench.world.promises == {}
     assert run == ids.workflow_invocation_id("t.Flow", "k")
+
+
+@pytest.mark.parametrize("behavior", [0, 1])
+@pytest.mark.parametrize("first", ["the failure", "the cancellation"])
+def test_one_that_fails_before_it_did_anything_ends_with_its_cancellation(first: str, behavior: int) -> None:
+    bench = Bench()
+    invocation_id = _running(bench)
+    following, _ = bench.submit("t.Object", "Do", "k")
+    if first == "the failure":
+        bench.fail(invocation_id)
+    bench.do(ev.Cancel(invocation_id, TOKEN))
+    out = bench.fail(invocation_id, behavior=behavior)
+    assert only(d.AnswerResult, out.effects)[0].result == j.Failure(StatusCode.CANCELLED, "cancelled")
+    assert [one.attempt.outcome for one in only(d.RecordAttempt, out.writes)] == [AttemptOutcome.FAILED]
+    assert [one.invocation.id for one in only(d.StartAttempt, out.effects)] == [following]
+
+
+def test_one_that_did_something_hears_of_its_cancellation_however_often_it_fails() -> None:
+    bench = Bench()
+    invocation_id = _running(bench)
+    bench.say(invocation_id, j.Run("step"))
+    bench.do(ev.Cancel(invocation_id, TOKEN))
+    bench.fail(invocation_id)
+    assert bench.hot(invocation_id).phase is Phase.BACKING_OFF
+
+
+def test_a_lost_attempt_that_is_cancelled_is_followed_by_one_that_hears_of_it() -> None:
+    bench = Bench()
+    invocation_id = _running(bench)
+    bench.do(ev.Cancel(invocation_id, TOKEN))
+    bench.do(ev.AttemptLost(invocation_id, 1, "gone", True))
+    assert bench.hot(invocation_id).phase is Phase.BACKING_OFF
+
+
+def test_a_failure_that_is_the_answer_stays_the_answer() -> None:
+    bench = Bench()
+    invocation_id = _running(bench)
+    bench.do(ev.Cancel(invocation_id, TOKEN))
+    out = bench.fail(invocation_id, behavior=2)
+    assert only(d.AnswerResult, out.effects)[0].result == j.Failure(2, "boom")

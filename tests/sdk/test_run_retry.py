@@ -12,7 +12,7 @@ import pytest
 from restate_protocol import awaiting
 from restate_protocol import journal as j
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_sdk import RetryableError, RetryPolicy, StatusCode, TerminalError, gather
+from restate_sdk import MisuseError, RetryableError, RetryPolicy, StatusCode, TerminalError, gather
 
 from .gen.shop.v1.shop_pb import PayRequest, PayResponse
 from .gen.shop.v1.shop_restate import CheckoutContext
@@ -86,14 +86,32 @@ class TestPolicy:
             {"max_attempts": 0},
             {"initial_interval": timedelta(seconds=-1)},
             {"max_duration": timedelta(seconds=-1)},
+            {"initial_interval": timedelta(seconds=11)},
+            {"max_interval": timedelta(milliseconds=49)},
         ],
     )
     def test_nonsense_is_refused(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=r"RetryPolicy|max_attempts"):
             RetryPolicy(**wrong)
 
+    def test_two_intervals_that_do_not_fit_are_both_named(self) -> None:
+        with pytest.raises(ValueError, match=r"max_interval \(10 s.*initial_interval \(60 s\)"):
+            RetryPolicy(initial_interval=60 * SECOND)
+
 
 class TestInPlace:
+    async def test_a_misuse_is_not_tried_again(self) -> None:
+        flaky = Flaky(1, MisuseError("not like this"))
+
+        async def body(ctx: CheckoutContext) -> object:
+            return await ctx.run("step", flaky, retry=FAST)
+
+        async with FakeRuntime(Checkout(body)) as runtime:
+            one = await runtime.run(PAY, PayRequest())
+        (failed,) = one.failures
+        assert failed.behavior == pb.Failed.Behavior.PAUSE
+        assert flaky.calls == 1
+
     @pytest.mark.parametrize("inactivity_ms", [60_000, 0])
     async def test_each_failure_is_journaled_and_the_function_tried_again(self, inactivity_ms: int) -> None:
         flaky = Flaky(2)

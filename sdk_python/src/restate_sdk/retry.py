@@ -25,12 +25,13 @@ class RetryPolicy:
     Args:
         initial_interval: wait before the second try. Default 50 ms.
         factor: by what each wait is longer than the one before. Default 2, at least 1.
-        max_interval: the longest wait. Default 10 s.
+        max_interval: the longest wait, not shorter than initial_interval. Default 10 s.
         max_attempts: tries in all, the first included; 1 means no retry. Default: no limit.
         max_duration: no try begins later than this after the first, waits and crashes included. Default: no limit.
 
     Raises:
-        ValueError: an interval is negative, the factor below 1 or max_attempts below 1.
+        ValueError: an interval is negative, max_interval shorter than initial_interval (as the contract has it), the
+            factor below 1 or max_attempts below 1.
     """
 
     initial_interval: timedelta = timedelta(milliseconds=50)
@@ -42,6 +43,12 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if min(self.initial_interval, self.max_interval, self.max_duration or timedelta()) < timedelta():
             raise ValueError("a RetryPolicy cannot have a negative interval or duration")
+        if self.max_interval < self.initial_interval:
+            raise ValueError(
+                f"a RetryPolicy's max_interval ({self.max_interval.total_seconds():g} s, 10 s where it is not given) is"
+                f" shorter than its initial_interval ({self.initial_interval.total_seconds():g} s): raise max_interval"
+                " or lower initial_interval"
+            )
         if self.factor < 1:
             raise ValueError(f"a RetryPolicy's factor is at least 1, not {self.factor}")
         if self.max_attempts is not None and self.max_attempts < 1:

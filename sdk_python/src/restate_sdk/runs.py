@@ -24,6 +24,7 @@ from restate_protocol.status import StatusCode
 
 from . import values
 from .attempt import Attempt
+from .errors import MisuseError
 from .failures import attempt_failure, error_of, failure_of, known_errors, retry_after
 from .futures import Waitable
 from .result_types import expected_result
@@ -255,7 +256,7 @@ class RunFuture(Waitable[T_co]):
         attempt, retry = self._attempt, self._options.retry
         if self._stopped or attempt.machine.over:
             return
-        if retry is None or not isinstance(error, Exception):
+        if retry is None or not isinstance(error, Exception) or isinstance(error, MisuseError):
             attempt.run_failed(self._handle, self._name, error)
             return
         tries = attempt.machine.tries(self._handle)

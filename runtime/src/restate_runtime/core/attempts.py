@@ -41,6 +41,32 @@ def suspend(turn: Turn, hot: Hot, tree: aw.Awaiting) -> None:
     cycles.break_all(turn, hot)
 
 
+def told_failed(turn: Turn, hot: Hot, frame: session_pb.Failed) -> None:
+    """The endpoint says that the attempt failed. One that is cancelled and did nothing yet is over with it.
+
+    Its code would otherwise have to come as far as an await to hear of the cancellation, which it may never do. Nothing
+    but the input is journaled, so there is nothing to clean up.
+    """
+    cancellation = None if hot.commands > 1 else _cancellation(hot)
+    if cancellation is None or frame.behavior == session_pb.Failed.Behavior.FAIL:
+        fail(turn, hot, frame)
+        return
+    data = frame.to_binary()
+    record_end(turn, hot, AttemptOutcome.FAILED, data)
+    hot.record.last_failure = data
+    turn.effect(Report(f"attempt_{AttemptOutcome.FAILED.value}", hot.record.id, failure_of(frame).message))
+    complete(turn, hot, cancellation)
+
+
+def _cancellation(hot: Hot) -> j.Failure | None:
+    """What the first request to end says, if there was one."""
+    for data in hot.entries[1:]:
+        entry = j.decode(data)
+        if isinstance(entry, j.Cancelled):
+            return j.Failure(entry.code, entry.message)
+    return None
+
+
 def fail(turn: Turn, hot: Hot, frame: session_pb.Failed, outcome: AttemptOutcome = AttemptOutcome.FAILED) -> None:
     """The attempt failed: again later, paused, or over, as frame and policy say."""
     record = hot.record

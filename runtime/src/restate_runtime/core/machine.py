@@ -122,7 +122,7 @@ def _attempt(
                 run_retry.time_all(turn, hot)
             attempts.suspend(turn, hot, tree)
         case AttemptFailed(frame=frame):
-            attempts.fail(turn, hot, frame)
+            attempts.told_failed(turn, hot, frame)
         case AttemptEnded():
             _end(turn, hot)
         case AttemptLost(reason=reason, delivered=delivered):
