@@ -28,8 +28,7 @@ async def test_the_program_with_messages_of_google_runs(tmp_path: Path, monkeypa
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")
     (program,) = re.findall(r"^```python\n(.*?)^```", REFERENCE, re.MULTILINE | re.DOTALL)
-    missing = "\n    async def count(self, ctx, request):\n        raise NotImplementedError\n"
-    text = program.replace("from gen.", "from google_reference.") + missing
+    text = program.replace("from gen.", "from google_reference.")
     (tmp_path / "google_reference_app.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     app = importlib.import_module("google_reference_app")
@@ -37,6 +36,7 @@ async def test_the_program_with_messages_of_google_runs(tmp_path: Path, monkeypa
     async with environment(Endpoint(app.Greeter())) as env:
         client = restate.GreeterClient(env.connection)
         replies = [await client.greet(app.GreetRequest(name="Ada", greeting="Hi")) for _ in range(2)]
+        assert (await client.count(app.CountRequest(name="Ada"))).count == 2
     assert [one.message for one in replies] == [f"Hi Ada for the {count}-th time." for count in (1, 2)]
     assert type(replies[0]) is app.GreetResponse
     assert "google_reference.greeter.v1.greeter_pb2" in sys.modules
