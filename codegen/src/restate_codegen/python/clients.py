@@ -154,6 +154,8 @@ def _handler_arguments(
     if handler.errors:
         classes = ", ".join(map(errors.name, handler.errors))
         arguments.append(f"errors=({classes}{',' if len(handler.errors) == 1 else ''})")
+    if handler.no_side_effects:
+        arguments.append("no_side_effects=True")
     return arguments
 
 

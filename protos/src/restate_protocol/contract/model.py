@@ -92,6 +92,7 @@ class Handler:
         workflow_retention_ms: run handlers: how long result, state and promises are kept after completion.
         execution_timeout_ms: the longest from acceptance to completion; None for no limit.
         lazy_state: state entries are read on demand and not sent with the invocation.
+        no_side_effects: `idempotency_level = NO_SIDE_EFFECTS`: callers may call it twice.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Handler:
     workflow_retention_ms: int = 86_400_000
     execution_timeout_ms: int | None = None
     lazy_state: bool = False
+    no_side_effects: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,11 @@ def options_of(method: DescMethod) -> HandlerOptions:
     return (options[ext_handler] if options is not None else None) or HandlerOptions()
 
 
+def has_no_side_effects(method: DescMethod) -> bool:
+    """Whether a method says that calling it twice does no harm."""
+    return method.idempotency == _READS_ONLY
+
+
 def read_modes(reading: Reading, service: DescService, kind: ServiceKind) -> list[HandlerMode]:
     """The mode of each method, in order."""
     match kind:
@@ -45,7 +50,7 @@ def _plain(reading: Reading, method: DescMethod) -> HandlerMode:
 def _of_object(reading: Reading, method: DescMethod) -> HandlerMode:
     options = options_of(method)
     _refuse_run(reading, method)
-    reads_only = method.idempotency == _READS_ONLY
+    reads_only = has_no_side_effects(method)
     if reads_only and options.has_field("shared") and not options.shared:
         text = f"{method.name} says `shared = false` and `idempotency_level = NO_SIDE_EFFECTS`, which means shared"
         reading.problem(method, text, "Remove one of them.", *_SHARED)
@@ -81,7 +86,7 @@ def _in_workflow(reading: Reading, method: DescMethod, *, is_run: bool) -> Handl
     if options.shared:
         text = f"{method.name} is the run handler of {method.parent.type_name} and cannot be shared"
         reading.problem(method, text, "Remove `shared`.", *_SHARED)
-    if method.idempotency == _READS_ONLY:
+    if has_no_side_effects(method):
         text = f"{method.name} is the run handler of {method.parent.type_name} and has side effects"
         reading.problem(method, text, "Remove `idempotency_level = NO_SIDE_EFFECTS`.", *_IDEMPOTENCY_LEVEL)
     return HandlerMode.RUN

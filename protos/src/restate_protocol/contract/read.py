@@ -20,7 +20,7 @@ from .applies import check_handler_applies, check_service_applies
 from .keys import read_idempotency_key, read_key
 from .knobs import check_knobs, check_merged_retry, merged_flag, merged_ms, merged_retry
 from .model import DEFAULTS, Contract, Defaults, Handler, Service
-from .modes import options_of, read_modes
+from .modes import has_no_side_effects, options_of, read_modes
 from .named import fields_of, read_errors, read_promises, read_state
 from .problems import ContractError, Problem
 from .reading import SERVICE_OPTION, Reading
@@ -193,6 +193,7 @@ def _handler(reading: Reading, method: DescMethod, mode: HandlerMode, defaults: 
         errors=read_errors(reading, method, list(own.errors)),
         retry=merged_retry(own, defaults, reading.defaults.retry),
         lazy_state=mode is not HandlerMode.SERVICE and merged_flag("lazy_state", own, defaults, ours.lazy_state),
+        no_side_effects=has_no_side_effects(method),
         **milliseconds,
     )
 

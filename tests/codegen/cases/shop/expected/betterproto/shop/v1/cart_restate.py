@@ -67,6 +67,7 @@ _CART_OBJECT_SHOW = HandlerDescriptor(
     ShowRequest,
     Cart,
     key_field="customer",
+    no_side_effects=True,
 )
 CART_OBJECT: ServiceDescriptor = ServiceDescriptor(
     "shop.v1.CartObject",
