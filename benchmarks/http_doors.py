@@ -38,7 +38,7 @@ PROTO = b"\x0a" + bytes([len(TEXT)]) + TEXT
 WORKS = {
     "Connect, binary": (b"application/proto", PROTO),
     "Connect, JSON": (b"application/json", b'{"text":"' + TEXT + b'"}'),
-    # "gRPC-Web": (b"application/grpc-web+proto", b"\0" + len(PROTO).to_bytes(4, "big") + PROTO),
+    "gRPC-Web": (b"application/grpc-web+proto", b"\0" + len(PROTO).to_bytes(4, "big") + PROTO),
 }
 
 App = Callable[[Any, Any, Any], Awaitable[None]]

@@ -389,7 +389,6 @@ NOT_APPLICABLE: dict[str, str] = {
 
 NOT_YET: dict[str, str] = {
     "STATE-15": "state cannot be edited by operators yet",
-    "INGR-21": "there is no OpenAPI document yet",
     "UPG-08": "deployments cannot be removed yet",
     "ADMIN-01": "state cannot be edited by operators yet",
     "ADMIN-03": "there is no SQL over invocations yet",

@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from restate_protocol.gen.restate.admin.v1 import admin_pb as pb
 from restate_runtime.store.base import StoreUnavailable
 from restate_runtime.store.memory import MemoryStore
@@ -107,12 +108,18 @@ async def test_INGR_13_a_response_is_in_the_format_of_the_request() -> None:
         ):
             answer = await it.http.post(path, content=body, headers={"content-type": content_type})
             assert answer.headers["content-type"].startswith(content_type)
+        frame = b"\0\0\0\0\3" + ToolRequest(text="x").to_binary()
+        answer = await it.http.post(path, content=frame, headers={"content-type": "application/grpc-web"})
+        assert answer.headers["content-type"] == "application/grpc-web+proto"
+        assert answer.content.endswith(b"grpc-status: 0\r\n")
 
 
 async def test_INGR_14_health_and_methods() -> None:
     async with served(Tools()) as it:
         assert (await it.http.get("/healthz")).status_code == 200
-        assert (await it.http.put("/conformance.v1.Tools/Echo", json={})).status_code == 405
+        for method in ("PUT", "GET", "DELETE"):
+            refused = await it.http.request(method, "/conformance.v1.Tools/Echo")
+            assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
 
 
 async def test_INGR_15_what_is_too_long_is_refused_with_the_limit() -> None:
@@ -177,6 +184,20 @@ async def test_INGR_15_a_runtime_that_cannot_write_takes_nothing() -> None:
             answer = await it.post("Lab/Do", {})
             assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         store.unwritable = False
+
+
+async def test_INGR_21_the_services_are_described() -> None:
+    async with served(Counter(), Tools()) as it:
+        answer = await it.http.get("/openapi.json", params={"service": "conformance.v1.Counter"})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+        document = answer.json()
+        OpenAPIV31SpecValidator(document).validate()
+        add = document["paths"]["/conformance.v1.Counter/Add"]["post"]
+        assert add["requestBody"]["content"]["application/json"]["schema"]["required"] == ["key"]
+        assert not any("Tools" in path for path in document["paths"])
+        every = (await it.http.get("/openapi.json")).json()
+        OpenAPIV31SpecValidator(every).validate()
+        assert "/conformance.v1.Tools/Echo" in every["paths"]
 
 
 async def test_INGR_23_keys_that_look_alike_are_different_keys() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.processes import Process, World, listens, wait_for
+from tests.interop.pages import browser
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -66,6 +67,15 @@ def tools() -> Tools:
         assert os.environ.get("CI") != "true", reason
         pytest.skip(reason)
     return Tools(TOOLS)
+
+
+@pytest.fixture(scope="session")
+def program(tools: Tools) -> str:
+    """A browser. Where none can be had, and that is no Debian of ours, the test is skipped with the reason."""
+    found = browser()
+    if found is None:
+        pytest.skip((TOOLS / "missing-browser").read_text().strip())
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.interop.conftest import HERE, PROTOS, SCRIPTS, TOOLS, Interop, Tools
-from tests.interop.pages import Pages, browser
+from tests.interop.conftest import HERE, PROTOS, SCRIPTS, Interop, Tools
+from tests.interop.pages import Pages
 
 BIG = "9007199254740993"
 
@@ -48,16 +48,6 @@ SUITES: dict[str, dict[str, object]] = {
     },
     "methods": {"get": 1},
 }
-
-
-@pytest.fixture(scope="module")
-def program() -> str:
-    """A browser; without one the tests are skipped with the reason, and fail in CI unless none can be had there."""
-    found = browser()
-    if found is None:
-        missing = TOOLS / "missing-browser"
-        pytest.skip(missing.read_text().strip() if missing.exists() else "run `make interop-tools` first")
-    return found
 
 
 @pytest.fixture(scope="module")
