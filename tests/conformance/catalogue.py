@@ -367,7 +367,6 @@ NOT_APPLICABLE: dict[str, str] = {
     "NDET-17": "about frames: tests/vm",
     "COMB-54": "every combinator is known to the runtime",
     "INGR-17": "there are no scopes",
-    "INGR-18": "there is one scheme of paths",
     "INGR-19": "the contract says how payloads look",
     "RET-11": "there is no upper limit on retentions",
     "RET-12": "there is no upper limit on retentions",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from restate_client import InvocationNotFound, SendStatus
+from restate_client import IdempotencyKeyReused, InvocationNotFound, SendStatus
 from restate_client.errors import InvalidRequest
-from restate_sdk import TerminalError
+from restate_sdk import StatusCode, TerminalError
 
 from .generated import (
     AddRequest,
@@ -186,14 +187,96 @@ async def test_IDEM_16_the_id_follows_from_handler_key_and_idempotency_key(world
     assert len({*same, *others}) == 4
 
 
-async def test_IDEM_20_the_first_arguments_count(world: World) -> None:
+async def test_IDEM_20_the_same_request_gives_the_first_result_and_another_is_told_apart(world: World) -> None:
+    """Tighter than the catalogue, which discards the other arguments in silence."""
+    executed: list[str] = []
+
     async def body(ctx: Any, request: LabRequest) -> object:
+        executed.append(request.text)
         return request.text
 
-    await world.start(Lab(body))
+    lab = Lab(body)
+    await world.start(lab)
     client = LabClient(world.caller)
-    texts = [(await client.do(LabRequest(text=text), idempotency_key="k")).text for text in ("first", "other")]
-    assert texts == ["first", "first"]
+    for _ in range(2):
+        assert (await client.do(LabRequest(text="first"), idempotency_key="k")).text == "first"
+    first = await client.do.send(LabRequest(text="first"), idempotency_key="k")
+    journal = await world.journal(first.invocation_id)
+    for ask in (client.do, client.do.send):
+        with pytest.raises(IdempotencyKeyReused) as caught:
+            await ask(LabRequest(text="other"), idempotency_key="k")
+        assert caught.value.invocation_id == first.invocation_id
+        assert first.invocation_id in caught.value.message
+        assert "Lab/Do" in caught.value.message
+    assert set(executed) == {"first"}
+    assert await world.journal(first.invocation_id) == journal
+    assert (await client.do(LabRequest(text="other"), idempotency_key="l")).text == "other"
+
+
+async def test_IDEM_20_a_handler_hears_that_its_key_belongs_to_another_request(world: World) -> None:
+    async def body(ctx: Any, request: LabRequest) -> object:
+        if request.text != "caller":
+            return request.text
+        answers = []
+        for text in ("first", "first", "other"):
+            try:
+                answers.append((await LabClient(ctx).do(LabRequest(text=text), idempotency_key="k")).text)
+            except TerminalError as error:
+                answers.append(error.code.name)
+        return ",".join(answers)
+
+    await world.start(Lab(body))
+    answer = await LabClient(world.caller).do(LabRequest(text="caller"))
+    assert answer.text == "first,first,ALREADY_EXISTS"
+
+
+async def test_IDEM_20_a_handler_that_sends_another_request_with_a_used_key_ends(world: World) -> None:
+    async def body(ctx: Any, request: LabRequest) -> object:
+        if request.text == "caller":
+            for text in ("first", "other"):
+                await LabClient(ctx).do.send(LabRequest(text=text), idempotency_key="k")
+            await ctx.sleep(timedelta(days=1))
+        return request.text
+
+    await world.start(Lab(body), skip_time=False)
+    sent = await LabClient(world.caller).do.send(LabRequest(text="caller"))
+    with pytest.raises(TerminalError) as caught:
+        await sent.attach()
+    assert caught.value.code is StatusCode.ALREADY_EXISTS
+    assert await world.status(sent.invocation_id) == "completed"
+    assert (await LabClient(world.caller).do(LabRequest(text="first"), idempotency_key="k")).text == "first"
+
+
+async def test_IDEM_16_the_same_keys_find_the_invocation_that_the_send_made(world: World) -> None:
+    await world.start(Waiter())
+    key, client = world.key(), WaiterClient(world.caller)
+    named = client.run.handle(key=key, idempotency_key="k")
+    with pytest.raises(InvocationNotFound):
+        await named.lookup()
+    sent = await client.run.send(HolderRequest(key=key), idempotency_key="k")
+    for one in (named, client.run.handle(sent.invocation_id)):
+        found = await one.lookup()
+        assert (found.invocation_id, found.key, found.completed) == (sent.invocation_id, key, False)
+    attached = asyncio.ensure_future(named.attach())
+    id_ = await held(world, key)
+    assert await named.output() is None
+    await world.caller.resolve_awakeable(id_, "found")
+    assert (await attached).value == "found"
+    assert (await named.lookup()).completed
+
+
+async def test_IDEM_16_what_is_running_is_found_and_cancelled_after_a_restart(world: World) -> None:
+    await world.start(Waiter(), skip_time=False)
+    key, client = world.key(), WaiterClient(world.caller)
+    sent = await client.run.send(HolderRequest(key=key), idempotency_key="k")
+    await held(world, key)
+    await world.env.restart()
+    named = client.run.handle(key=key, idempotency_key="k")
+    assert (await named.lookup()).invocation_id == sent.invocation_id
+    await named.cancel()
+    with pytest.raises(TerminalError) as caught:
+        await named.attach()
+    assert caught.value.code is StatusCode.CANCELLED
 
 
 async def test_IDEM_22_an_empty_key_is_refused(world: World) -> None:

@@ -83,6 +83,53 @@ async def test_INGR_07_results_are_attached_to_and_read_by_id() -> None:
         assert (await it.post(INGRESS + "GetOutput", {"invocationId": "inv_x"})).status_code == 400
 
 
+async def test_INGR_07_and_by_what_the_caller_knows() -> None:
+    targets = [
+        ("Lab/Do", {"service": "conformance.v1.Lab", "handler": "Do", "idempotencyKey": "k"}),
+        ("LabObject/Do", {"service": "conformance.v1.LabObject", "handler": "Do", "key": "o", "idempotencyKey": "k"}),
+    ]
+    async with served(Lab(do=wait), LabObject(do=wait)) as it:
+        for path, target in targets:
+            named = {"target": target}
+            assert (await it.post(INGRESS + "GetOutput", named)).status_code == 404
+            key = target.get("key", "")
+            sent = await it.post(path, {"key": key}, restate_send="true", idempotency_key="k")
+            assert (await it.post(INGRESS + "GetOutput", named)).json()["code"] == "failed_precondition"
+            found = (await it.post(INGRESS + "Lookup", named)).json()
+            assert found["invocationId"] == sent.headers["restate-invocation-id"]
+            await it.post(INGRESS + "SendSignal", {**named, "name": "go", "json": '"told"'})
+            attached = (await it.post(INGRESS + "Attach", {**named, "json": True})).json()
+            assert json.loads(attached["json"]) == {"text": "told"}
+            assert attached["invocationId"] == found["invocationId"]
+            assert (await it.post(INGRESS + "GetOutput", {**named, "json": True})).json() == attached
+            assert (await it.post(INGRESS + "Lookup", named)).json()["completed"] is True
+            wrong = {"target": {**target, "idempotencyKey": ""}}
+            refused = await it.post(INGRESS + "Attach", wrong)
+            assert (refused.status_code, "target.idempotency_key" in refused.text) == (400, True)
+
+
+async def test_INGR_18_the_handler_may_be_named_in_the_message() -> None:
+    async with served(Counter()) as it:
+        add = {"service": "conformance.v1.Counter", "handler": "Add", "json": '{"key": "k", "value": 2}'}
+        called = await it.post(INGRESS + "Call", {**add, "idempotencyKey": "i"})
+        body = called.json()
+        assert json.loads(body["json"])["newValue"] == "2"
+        assert called.headers["restate-invocation-id"] == body["invocationId"]
+        direct = await it.post("Counter/Add", {"value": 2, "key": "k"}, idempotency_key="i")
+        assert direct.headers["restate-invocation-id"] == body["invocationId"]
+        assert direct.headers["restate-status"] == "previously-accepted"
+        binary = AddRequest(key="k", value=2).to_binary()
+        again = await it.post(
+            INGRESS + "Send",
+            {**{name: add[name] for name in ("service", "handler")}, "payload": base64.b64encode(binary).decode()}
+            | {"idempotencyKey": "i"},
+        )
+        assert again.json()["acceptance"] == "ACCEPTANCE_PREVIOUSLY_ACCEPTED"
+        other = await it.post("Counter/Add", {"value": 3, "key": "k"}, idempotency_key="i")
+        assert (other.status_code, other.json()["code"]) == (409, "already_exists")
+        assert other.headers["restate-invocation-id"] == body["invocationId"]
+
+
 async def test_INGR_11_what_the_contract_does_not_allow_is_refused() -> None:
     as_json = {"content-type": "application/json"}
     async with served(Counter(), Lab(quick)) as it:

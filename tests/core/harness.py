@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -48,10 +49,13 @@ class Bench:
     handlers: dict[tuple[str, str], tuple[Handler, bool]] = field(default_factory=lambda: dict(HANDLERS))
     count: int = 0
     stored: dict[bytes, Hot] = field(default_factory=dict)
+    digest: Callable[[bytes], bytes] | None = None
 
     def resolve(self, service: str, name: str, deployment_id: str | None) -> Target | None:
         found = self.handlers.get((service, name))
-        return None if found is None else Target(service, found[0], deployment_id or "dep_1", found[1])
+        if found is None:
+            return None
+        return Target(service, found[0], deployment_id or "dep_1", found[1], digest=self.digest)
 
     def do(self, event: ev.Event) -> Decision:
         while needs := missing(self.world, event):
@@ -82,6 +86,7 @@ class Bench:
         idempotency_key: str | None = None,
         wait: bool = True,
         delay_ms: int | None = None,
+        payload: bytes = b"in",
     ) -> tuple[bytes, Decision]:
         self.count += 1
         target = self.resolve(service, name, None)
@@ -94,7 +99,9 @@ class Bench:
         else:
             invocation_id = ids.fresh_invocation_id(self.now_ms, self.count.to_bytes(10, "big"))
         due = None if delay_ms is None else self.now_ms + delay_ms
-        request = Request(invocation_id, service, name, key, b"in", idempotency_key=idempotency_key, execute_at_ms=due)
+        request = Request(
+            invocation_id, service, name, key, payload, idempotency_key=idempotency_key, execute_at_ms=due
+        )
         return invocation_id, self.do(ev.Submit(request, target, self.count, wait, derived))
 
     def hot(self, invocation_id: bytes) -> Hot:

@@ -40,6 +40,7 @@ FULL = Invocation(
     traceparent="00-abc",
     tracestate="a=\u00fc",
     retention_ms=86_400_000,
+    request_digest=b"\x00digest",
     status=Status.SUSPENDED,
     deployment_id="dep_1",
     queue_seq=0,

@@ -228,3 +228,22 @@ def test_a_file_of_an_older_version_is_migrated(tmp_path: Path, monkeypatch: pyt
     assert connection.execute("PRAGMA user_version").fetchone() == (len(newer),)
     connection.execute("SELECT id FROM more")
     connection.close()
+
+
+async def test_what_was_kept_before_requests_had_digests_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    old = sqlite3.connect(path, isolation_level=None)
+    old.executescript(f"{migrations()[0]}\nPRAGMA user_version = 1;")
+    columns = "id, service, handler, mode, created_ms, idempotency_key, reply, traceparent, tracestate, retention_ms"
+    old.execute(
+        f"INSERT INTO invocations ({columns}, status, epoch, retry_count) "
+        "VALUES (?, 's', 'h', 'service', 1, 'k', 0, '', '', 5, 'completed', 1, 0)",
+        (id_of(1),),
+    )
+    old.close()
+    store = SqliteStore(path)
+    await store.open()
+    found = await store.invocation(id_of(1))
+    assert found is not None
+    assert (found.idempotency_key, found.retention_ms, found.request_digest) == ("k", 5, None)
+    await store.close()

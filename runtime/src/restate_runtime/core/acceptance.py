@@ -6,6 +6,7 @@ neither scheduled nor queued, and the queue is first in, first out.
 
 from __future__ import annotations
 
+from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.immutable import immutable
 from restate_protocol.services import HandlerMode
@@ -28,6 +29,9 @@ from .records import Invocation, Status, Timer, TimerKind
 from .target import Target
 from .turn import Turn, key_of
 from .world import Hot, Phase
+
+#: Where the metadata of an error names an invocation.
+INVOCATION_ID = "restate-invocation-id"
 
 
 @immutable
@@ -62,13 +66,44 @@ def submit(turn: Turn, request: Request, target: Target, token: int, wait: bool)
         hot = accept(turn, request, target)
         turn.effect(AnswerAccepted(token, request.id, new=True))
     elif wait and hot.record.mode is HandlerMode.RUN:
-        message = f"workflow {request.service}/{request.key} was started already; attach to it for its result"
-        turn.effect(AnswerRefused(token, j.Failure(StatusCode.ALREADY_EXISTS, message)))
+        turn.effect(AnswerRefused(token, started_already(hot)))
+        return
+    elif differs(hot, target.digest_of(request.payload, request.idempotency_key)):
+        turn.effect(AnswerRefused(token, another_request(hot)))
         return
     else:
         turn.effect(AnswerAccepted(token, request.id, new=False))
     if wait:
         attach(turn, hot, token)
+
+
+def started_already(hot: Hot) -> j.Failure:
+    """Why a workflow is not run again."""
+    record = hot.record
+    message = f"workflow {record.service}/{record.key} was started already; attach to it for its result"
+    return j.Failure(StatusCode.ALREADY_EXISTS, message, metadata=_which(hot))
+
+
+def differs(hot: Hot, digest: bytes | None) -> bool:
+    """Whether a request with the idempotency key of an invocation is another one than began it, as far as is known."""
+    known = hot.record.request_digest
+    return known is not None and digest is not None and known != digest
+
+
+def another_request(hot: Hot) -> j.Failure:
+    """Why a request with a used idempotency key is not the invocation that is there."""
+    record = hot.record
+    of_key = "" if record.key is None else f" of {record.key!r}"
+    message = (
+        f"the idempotency key {record.idempotency_key!r} of {record.service}/{record.handler}{of_key} belongs to "
+        f"{ids.invocation_id_text(record.id)}, which has another request: send that one again, attach to the "
+        "invocation, or use a new key"
+    )
+    return j.Failure(StatusCode.ALREADY_EXISTS, message, metadata=_which(hot))
+
+
+def _which(hot: Hot) -> tuple[tuple[str, str], ...]:
+    return ((INVOCATION_ID, ids.invocation_id_text(hot.record.id)),)
 
 
 def attach(turn: Turn, hot: Hot, token: int) -> None:
@@ -97,6 +132,7 @@ def accept(turn: Turn, request: Request, target: Target) -> Hot:
         traceparent=request.traceparent,
         tracestate=request.tracestate,
         retention_ms=target.retention_ms(request.idempotency_key),
+        request_digest=target.digest_of(request.payload, request.idempotency_key),
     )
     hot = Hot(record, target)
     turn.world.invocations[request.id] = hot

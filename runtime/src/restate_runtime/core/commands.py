@@ -14,7 +14,7 @@ from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
 
 from . import closing, spans
-from .acceptance import Request, accept
+from .acceptance import Request, accept, another_request, differs, started_already
 from .attempts import progress, reject
 from .completion import complete_command
 from .decision import (
@@ -30,6 +30,7 @@ from .decision import (
     RemovePromiseWaiters,
 )
 from .failures import decode_result, encode_result
+from .killing import kill
 from .lifecycle import cancel
 from .records import LATEST_MS, Status, Timer, TimerKind
 from .signals import complete_awakeable, name_problem, signal
@@ -46,6 +47,10 @@ def apply(turn: Turn, hot: Hot, entry: j.Entry, data: bytes) -> None:
     problem = _problem(turn, hot, entry)
     if problem is not None:
         reject(turn, hot, *problem)
+        return
+    reused = _reused(turn, entry) if isinstance(entry, j.Send) else None
+    if reused is not None:
+        kill(turn, hot, reused)  # a send has no result that could tell it
         return
     number = hot.commands
     turn.append(hot, entry, data)
@@ -165,10 +170,20 @@ def _invoke(turn: Turn, hot: Hot, entry: j.Call | j.Send, number: int) -> None:
     if isinstance(entry, j.Send):
         return
     if callee.record.mode is HandlerMode.RUN:
-        message = f"workflow {entry.service}/{entry.key} was started already; attach to it for its result"
-        complete_command(turn, hot.record.id, number, j.Failure(StatusCode.ALREADY_EXISTS, message))
+        complete_command(turn, hot.record.id, number, started_already(callee))
+    elif (reused := _reused(turn, entry)) is not None:
+        complete_command(turn, hot.record.id, number, reused)
     else:
         _attach(turn, hot, entry.invocation_id, number)
+
+
+def _reused(turn: Turn, entry: j.Call | j.Send) -> j.Failure | None:
+    """The failure of a call or send whose idempotency key belongs to another request."""
+    callee = turn.world.invocations.get(entry.invocation_id) if entry.idempotency_key else None
+    target = None if callee is None else turn.resolve(entry.service, entry.handler, None)
+    if callee is None or target is None:
+        return None
+    return another_request(callee) if differs(callee, target.digest_of(entry.payload, entry.idempotency_key)) else None
 
 
 def _accept_child(turn: Turn, hot: Hot, entry: j.Call | j.Send, number: int) -> None:

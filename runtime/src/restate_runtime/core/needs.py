@@ -187,7 +187,7 @@ def _heir(world: World, hot: Hot, dying: set[bytes]) -> list[bytes]:
 def _of_command(world: World, event: CommandSaid) -> list[Need]:
     match event.entry:
         case j.Call() | j.Send():
-            return _invocations(world, _callee(event))
+            return _invocations(world, _callee(event)) or _of_send(world, event)
         case j.Attach(invocation_id=target) | j.SendSignal(invocation_id=target):
             return _invocations(world, [target])
         case j.Cancel(invocation_id=target):
@@ -223,6 +223,14 @@ def _callee(event: CommandSaid) -> list[bytes]:
     if entry.key is not None and entry.invocation_id == ids.workflow_invocation_id(entry.service, entry.key):
         return [entry.invocation_id]
     return []
+
+
+def _of_send(world: World, event: CommandSaid) -> list[Need]:
+    """A send with the idempotency key of another request ends its sender."""
+    entry = event.entry
+    if isinstance(entry, j.Send) and entry.idempotency_key and entry.invocation_id in world.invocations:
+        return _of_kill(world, event.subject)
+    return _NONE
 
 
 def _owner(awakeable_id: str) -> list[bytes]:

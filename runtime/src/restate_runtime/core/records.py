@@ -40,6 +40,8 @@ class Invocation:
         reply: whether the parent's command waits for the result (a call, not a send).
         traceparent, tracestate: W3C context that came with the request; may be empty.
         retention_ms: how long it is kept once completed.
+        request_digest: of the value of its request, where it has an idempotency key; None where nobody took one: then
+            every request with this key counts as the same.
         queue_seq: place in the queue of its key while QUEUED, and the place it had while it holds the key.
         epoch: number of the current or last attempt; grows with every attempt.
         attempt_started_ms: when the current attempt was decided, None where there is none.
@@ -65,6 +67,7 @@ class Invocation:
     traceparent: str = ""
     tracestate: str = ""
     retention_ms: int = 0
+    request_digest: bytes | None = None
 
     status: Status = Status.ACTIVE
     deployment_id: str | None = None

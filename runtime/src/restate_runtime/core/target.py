@@ -19,6 +19,7 @@ class Target:
 
     Args:
         contract: the service it belongs to, where that is known.
+        digest: gives a digest of the value of a request; None where nobody can.
     """
 
     service: str
@@ -26,6 +27,11 @@ class Target:
     deployment_id: str
     in_workflow: bool = False
     contract: Service | None = None
+    digest: Callable[[bytes], bytes] | None = None
+
+    def digest_of(self, payload: bytes, idempotency_key: str | None) -> bytes | None:
+        """What tells requests with this idempotency key apart; None without one."""
+        return self.digest(payload) if idempotency_key and self.digest is not None else None
 
     @property
     def mode(self) -> HandlerMode:

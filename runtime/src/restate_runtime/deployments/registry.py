@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from restate_protocol.contract.model import DEFAULTS, Defaults, Handler, Service
 from restate_protocol.contract.read import read_contract
@@ -17,6 +18,7 @@ from ..core.records import Deployment
 from ..core.target import Target
 from ..store.base import Store
 from .bounds import UNBOUNDED, Bounds
+from .canonical import digest_of
 from .schema import Schema
 
 
@@ -169,4 +171,6 @@ class Registry:
         found = None if contract is None else contract.handler(handler)
         if loaded is None or contract is None or found is None:
             return None
-        return Target(service, found, loaded.deployment.id, contract.kind is ServiceKind.WORKFLOW, contract)
+        in_workflow = contract.kind is ServiceKind.WORKFLOW
+        digest = partial(digest_of, loaded.schema, found.request)
+        return Target(service, found, loaded.deployment.id, in_workflow, contract, digest)

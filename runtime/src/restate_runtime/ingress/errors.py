@@ -24,6 +24,7 @@ from restate_protocol.errors import RestateError, TerminalError
 from restate_protocol.journal import Failure
 from restate_protocol.status import StatusCode
 
+from ..core.acceptance import INVOCATION_ID
 from ..deployments.schema import Fault, InvalidMessage, Violation
 from ..engine.overload import Bound, Overloaded
 from .reasons import Reason, reason_of
@@ -130,6 +131,7 @@ class Answer:
         details: typed errors, field violations, metadata.
         reason: why the ingress refused; None where a handler said it.
         retry_after_ms: when the same request may be taken, in milliseconds from now; None: that is not known.
+        invocation_id: the invocation that stands in the way; empty where none does.
     """
 
     source: str
@@ -138,6 +140,7 @@ class Answer:
     details: tuple[Detail, ...] = ()
     reason: Reason | None = None
     retry_after_ms: int | None = None
+    invocation_id: str = ""
 
 
 def answer_of_failure(failure: Failure) -> Answer:
@@ -159,7 +162,9 @@ def answer_of(error: Refused | Failed | TerminalError) -> Answer:
         return _answer_of_overload(error)
     if isinstance(error, Refused):
         return refusal(error.code, error.message, error.reason, error.violations)
-    return refusal(error.code, error.message, reason_of(error.code))
+    answer = refusal(error.code, error.message, reason_of(error.code))
+    standing = error.metadata.get(INVOCATION_ID)
+    return answer if standing is None else replace(answer, invocation_id=standing)
 
 
 def refusal(

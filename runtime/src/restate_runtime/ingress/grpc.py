@@ -350,6 +350,8 @@ async def _abort(context: Context, answer: Answer, answers: Answers) -> NoReturn
     trailing: list[tuple[str, str | bytes]] = [(SOURCE, answer.source)]
     if answer.retry_after_ms is not None:
         trailing.append((PUSHBACK, str(answer.retry_after_ms)))
+    if answer.invocation_id:
+        trailing.append((INVOCATION_ID, answer.invocation_id))
     if answer.details:
         details = [one.as_any() for one in answer.details]
         status = Status(code=answer.code, message=answer.message, details=details)

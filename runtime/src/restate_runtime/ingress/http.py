@@ -21,7 +21,7 @@ from ..deployments.json_text import parse
 from ..deployments.schema import InvalidMessage
 from ..engine.api import EngineApi
 from . import control
-from .admission import Admission, Door, Order
+from .admission import INVOCATION_ID, Admission, Door, Order
 from .answers import Answers
 from .connect import read_query
 from .control import Control, ControlMethod
@@ -249,4 +249,5 @@ def _error(error: Exception, caller: Caller, answers: Answers) -> Reply:
         error = Refused(StatusCode.INTERNAL, f"the runtime failed ({type(error).__name__}); its log says more")
     answer = answer_of(error)
     answers.note(answer)
-    return caller.form.error(answer, caller.headers, caller.schema, None)
+    standing = [(INVOCATION_ID.encode(), answer.invocation_id.encode())] if answer.invocation_id else []
+    return caller.form.error(answer, [*caller.headers, *standing], caller.schema, None)

@@ -297,7 +297,10 @@ class Session:
     def _say_no(self, ask: Ask, answer: Answer) -> None:
         if self._end(ask):
             self._answers.note(answer)
-            self.outbox.put(ask.number, *session_answers.error(answer, ask.invocation_id))
+            which = answer.invocation_id
+            if ask.invocation_id is not None:
+                which = invocation_id_text(ask.invocation_id)
+            self.outbox.put(ask.number, *session_answers.error(answer, which))
 
     def _end(self, ask: Ask) -> bool:
         """Frees the credit; False where the request was over already."""

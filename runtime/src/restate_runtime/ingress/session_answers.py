@@ -98,14 +98,14 @@ def accepted(invocation_id: bytes, new: bool) -> Oneof[Any, Any]:
     return Oneof("accepted", message)
 
 
-def error(answer: Answer, invocation_id: bytes | None) -> tuple[Oneof[Any, Any], int]:
-    """An error, and the bytes that it takes."""
+def error(answer: Answer, invocation_id: str) -> tuple[Oneof[Any, Any], int]:
+    """An error, and the bytes that it takes. `invocation_id`: inv_…, empty where none is known."""
     message = pb.SessionError(
         code=answer.code.value,
         message=answer.message,
         details=[AnyMessage(type_url=_TYPE_PREFIX + one.type, value=one.data) for one in answer.details],
         from_handler=answer.source == HANDLER,
-        invocation_id="" if invocation_id is None else invocation_id_text(invocation_id),
+        invocation_id=invocation_id,
     )
     size = len(answer.message) + sum(len(one.data) for one in answer.details)
     return Oneof("error", message), size

@@ -136,6 +136,8 @@ def _failure(initial: client_wire.Metadata, answer: Answer, *, gone: bool) -> Fa
     if gone:
         return failure_of_status(StatusCode.UNAVAILABLE, "the runtime was killed", initial=initial)
     trailing: client_wire.Metadata = ((SOURCE, answer.source),)
+    if answer.invocation_id:
+        trailing += ((INVOCATION_ID, answer.invocation_id),)
     if answer.details:
         details = [one.as_any() for one in answer.details]
         status = Status(code=answer.code, message=answer.message, details=details)

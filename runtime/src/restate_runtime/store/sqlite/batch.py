@@ -276,7 +276,7 @@ class Batch:
             f"{parts.text(record.mode.value)}{BASE + record.created_ms}{number(record.scheduled_for_ms)}"
             f"{parts.text(record.idempotency_key)}{parts.blob(record.parent_id)}{number(record.parent_command)}"
             f"{BASE + record.reply}{parts.text(record.traceparent)}{parts.text(record.tracestate)}"
-            f"{BASE + record.retention_ms}{self._changing(creation.last)}"
+            f"{BASE + record.retention_ms}{parts.blob(record.request_digest)}{self._changing(creation.last)}"
         )
 
     def _changing(self, record: Invocation) -> str:
@@ -319,7 +319,7 @@ class Batch:
 
 #: The columns of `batch` after `data`, and how many slots a row has in each; queries.sql counts the same.
 SLOTS = {
-    "creates": 39,
+    "creates": 41,
     "saves": 18,
     "attempts": 10,
     "delete_timers": 4,

@@ -48,8 +48,8 @@ CAST(@optional_blob({rows}, {slot}) AS TEXT)
 
 -- macro: record()
 id, service, handler, key, mode, created_ms, scheduled_for_ms, idempotency_key, parent_id, parent_command, reply,
-traceparent, tracestate, retention_ms, status, deployment_id, queue_seq, epoch, attempt_started_ms, retry_count,
-next_retry_ms, awaiting, last_failure, completed_ms, result, expires_ms
+traceparent, tracestate, retention_ms, request_digest, status, deployment_id, queue_seq, epoch, attempt_started_ms,
+retry_count, next_retry_ms, awaiting, last_failure, completed_ms, result, expires_ms
 
 -- name: create_batch
 CREATE TEMP VIEW batch AS
@@ -71,8 +71,8 @@ BEGIN
         key, mode, created_ms,
         scheduled_for_ms, idempotency_key, parent_id,
         parent_command, reply, traceparent,
-        tracestate, retention_ms, status,
-        deployment_id, queue_seq, epoch,
+        tracestate, retention_ms, request_digest,
+        status, deployment_id, queue_seq, epoch,
         attempt_started_ms, retry_count, next_retry_ms,
         awaiting, last_failure, completed_ms,
         result, expires_ms
@@ -82,12 +82,12 @@ BEGIN
         @optional_text(creates, 5), @text(creates, 7), @int(creates, 9),
         @optional_int(creates, 10), @optional_text(creates, 11), @optional_blob(creates, 13),
         @optional_int(creates, 15), @int(creates, 16), @text(creates, 17),
-        @text(creates, 19), @int(creates, 21), @text(creates, 22),
-        @optional_text(creates, 24), @optional_int(creates, 26), @int(creates, 27),
-        @optional_int(creates, 28), @int(creates, 29), @optional_int(creates, 30),
-        @optional_blob(creates, 31), @optional_blob(creates, 33), @optional_int(creates, 35),
-        @optional_blob(creates, 36), @optional_int(creates, 38)
-    FROM @rows(creates, 39);
+        @text(creates, 19), @int(creates, 21), @optional_blob(creates, 22),
+        @text(creates, 24), @optional_text(creates, 26), @optional_int(creates, 28), @int(creates, 29),
+        @optional_int(creates, 30), @int(creates, 31), @optional_int(creates, 32),
+        @optional_blob(creates, 33), @optional_blob(creates, 35), @optional_int(creates, 37),
+        @optional_blob(creates, 38), @optional_int(creates, 40)
+    FROM @rows(creates, 41);
 
     UPDATE invocations SET
         status = @text(saves, 1),
