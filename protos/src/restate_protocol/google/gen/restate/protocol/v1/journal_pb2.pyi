@@ -58,6 +58,12 @@ class Entry(_message.Message):
     CANCELLED_FIELD_NUMBER: _builtins.int
     RUN_FAILED_FIELD_NUMBER: _builtins.int
     RUN_DUE_FIELD_NUMBER: _builtins.int
+    TAKEN_FIELD_NUMBER: _builtins.int
+    taken: _builtins.int
+    """Of a command: how many notifications the handler had taken when it issued it. Results count in the order in which
+    the handler sees them, those that came with runs and cancellations too; RunFailed and RunDue do not. A replay that
+    has taken another number here awaits something else. Absent: not compared.
+    """
     @_builtins.property
     def input(self) -> Global___InputCommand: ...
     @_builtins.property
@@ -133,13 +139,19 @@ class Entry(_message.Message):
         cancelled: Global___CancelledNotification | None = ...,
         run_failed: Global___RunFailedNotification | None = ...,
         run_due: Global___RunDueNotification | None = ...,
+        taken: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attach", b"attach", "awakeable", b"awakeable", "call", b"call", "cancel", b"cancel", "cancelled", b"cancelled", "clear_all_state", b"clear_all_state", "clear_state", b"clear_state", "complete_awakeable", b"complete_awakeable", "complete_promise", b"complete_promise", "completion", b"completion", "entry", b"entry", "get_promise", b"get_promise", "get_state", b"get_state", "get_state_keys", b"get_state_keys", "input", b"input", "output", b"output", "peek_promise", b"peek_promise", "run", b"run", "run_due", b"run_due", "run_failed", b"run_failed", "send", b"send", "send_signal", b"send_signal", "set_state", b"set_state", "signal", b"signal", "sleep", b"sleep"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_taken", b"_taken", "attach", b"attach", "awakeable", b"awakeable", "call", b"call", "cancel", b"cancel", "cancelled", b"cancelled", "clear_all_state", b"clear_all_state", "clear_state", b"clear_state", "complete_awakeable", b"complete_awakeable", "complete_promise", b"complete_promise", "completion", b"completion", "entry", b"entry", "get_promise", b"get_promise", "get_state", b"get_state", "get_state_keys", b"get_state_keys", "input", b"input", "output", b"output", "peek_promise", b"peek_promise", "run", b"run", "run_due", b"run_due", "run_failed", b"run_failed", "send", b"send", "send_signal", b"send_signal", "set_state", b"set_state", "signal", b"signal", "sleep", b"sleep", "taken", b"taken"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attach", b"attach", "awakeable", b"awakeable", "call", b"call", "cancel", b"cancel", "cancelled", b"cancelled", "clear_all_state", b"clear_all_state", "clear_state", b"clear_state", "complete_awakeable", b"complete_awakeable", "complete_promise", b"complete_promise", "completion", b"completion", "entry", b"entry", "get_promise", b"get_promise", "get_state", b"get_state", "get_state_keys", b"get_state_keys", "input", b"input", "output", b"output", "peek_promise", b"peek_promise", "run", b"run", "run_due", b"run_due", "run_failed", b"run_failed", "send", b"send", "send_signal", b"send_signal", "set_state", b"set_state", "signal", b"signal", "sleep", b"sleep"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_taken", b"_taken", "attach", b"attach", "awakeable", b"awakeable", "call", b"call", "cancel", b"cancel", "cancelled", b"cancelled", "clear_all_state", b"clear_all_state", "clear_state", b"clear_state", "complete_awakeable", b"complete_awakeable", "complete_promise", b"complete_promise", "completion", b"completion", "entry", b"entry", "get_promise", b"get_promise", "get_state", b"get_state", "get_state_keys", b"get_state_keys", "input", b"input", "output", b"output", "peek_promise", b"peek_promise", "run", b"run", "run_due", b"run_due", "run_failed", b"run_failed", "send", b"send", "send_signal", b"send_signal", "set_state", b"set_state", "signal", b"signal", "sleep", b"sleep", "taken", b"taken"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__taken: _TypeAlias = _typing.Literal["taken"]  # noqa: Y015
+    _WhichOneofArgType__taken: _TypeAlias = _typing.Literal["_taken", b"_taken"]  # noqa: Y015
     _WhichOneofReturnType_entry: _TypeAlias = _typing.Literal["input", "output", "run", "sleep", "call", "send", "awakeable", "complete_awakeable", "get_state", "set_state", "clear_state", "clear_all_state", "get_state_keys", "get_promise", "peek_promise", "complete_promise", "attach", "cancel", "send_signal", "completion", "signal", "cancelled", "run_failed", "run_due"]  # noqa: Y015
     _WhichOneofArgType_entry: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__taken) -> _WhichOneofReturnType__taken | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_entry) -> _WhichOneofReturnType_entry | None: ...
 
 Global___Entry: _TypeAlias = Entry  # noqa: Y015

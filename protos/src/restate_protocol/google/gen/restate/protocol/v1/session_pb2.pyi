@@ -82,6 +82,7 @@ class RuntimeFrame(_message.Message):
     ABORT_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
+    SUSPEND_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___RuntimeHello: ...
     @_builtins.property
@@ -100,6 +101,8 @@ class RuntimeFrame(_message.Message):
     def drain(self) -> Global___Drain: ...
     @_builtins.property
     def refused(self) -> Global___Refused: ...
+    @_builtins.property
+    def suspend(self) -> Global___Suspend: ...
     def __init__(
         self,
         *,
@@ -112,12 +115,13 @@ class RuntimeFrame(_message.Message):
         abort: Global___Abort | None = ...,
         drain: Global___Drain | None = ...,
         refused: Global___Refused | None = ...,
+        suspend: Global___Suspend | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["abort", b"abort", "describe", b"describe", "drain", b"drain", "frame", b"frame", "hello", b"hello", "journal_part", b"journal_part", "notify", b"notify", "refused", b"refused", "run_ack", b"run_ack", "start", b"start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abort", b"abort", "describe", b"describe", "drain", b"drain", "frame", b"frame", "hello", b"hello", "journal_part", b"journal_part", "notify", b"notify", "refused", b"refused", "run_ack", b"run_ack", "start", b"start", "suspend", b"suspend"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abort", b"abort", "describe", b"describe", "drain", b"drain", "frame", b"frame", "hello", b"hello", "journal_part", b"journal_part", "notify", b"notify", "refused", b"refused", "run_ack", b"run_ack", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abort", b"abort", "describe", b"describe", "drain", b"drain", "frame", b"frame", "hello", b"hello", "journal_part", b"journal_part", "notify", b"notify", "refused", b"refused", "run_ack", b"run_ack", "start", b"start", "suspend", b"suspend"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["hello", "describe", "start", "journal_part", "notify", "run_ack", "abort", "drain", "refused"]  # noqa: Y015
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["hello", "describe", "start", "journal_part", "notify", "run_ack", "abort", "drain", "refused", "suspend"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
 
@@ -238,6 +242,7 @@ class EndpointHello(_message.Message):
     CREDITS_FIELD_NUMBER: _builtins.int
     MAX_VALUE_BYTES_FIELD_NUMBER: _builtins.int
     DEV_NAME_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
     protocol_min: _builtins.int
     protocol_max: _builtins.int
     version: _builtins.str
@@ -250,6 +255,12 @@ class EndpointHello(_message.Message):
     """The endpoint is a development server: its deployment replaces the one before under this name."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the runtime may use or not. One that it does not know is ignored; what an endpoint needs is a capability.
+        "suspend": it takes Suspend.
+        """
+
     def __init__(
         self,
         *,
@@ -261,10 +272,11 @@ class EndpointHello(_message.Message):
         credits: _builtins.int = ...,
         max_value_bytes: _builtins.int = ...,
         dev_name: _builtins.str = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "credits", b"credits", "deployment_id", b"deployment_id", "dev_name", b"dev_name", "max_value_bytes", b"max_value_bytes", "protocol_max", b"protocol_max", "protocol_min", b"protocol_min", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "credits", b"credits", "deployment_id", b"deployment_id", "dev_name", b"dev_name", "features", b"features", "max_value_bytes", b"max_value_bytes", "protocol_max", b"protocol_max", "protocol_min", b"protocol_min", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -543,6 +555,32 @@ class Abort(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Abort: _TypeAlias = Abort  # noqa: Y015
+
+@_typing.final
+class Suspend(_message.Message):
+    """Others may wait for this attempt in a cycle: suspend as soon as it only waits, whatever the inactivity timeout.
+    Only to endpoints with the feature "suspend".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVOCATION_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    invocation_id: _builtins.bytes
+    epoch: _builtins.int
+    def __init__(
+        self,
+        *,
+        invocation_id: _builtins.bytes = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "invocation_id", b"invocation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Suspend: _TypeAlias = Suspend  # noqa: Y015
 
 @_typing.final
 class Drain(_message.Message):
