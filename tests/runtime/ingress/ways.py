@@ -10,6 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 import grpc.aio
 import httpx
@@ -18,6 +19,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo  # typ
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from protobuf import Oneof
 from restate_protocol.gen.restate.ingress.v1 import ingress_pb
+from restate_protocol.status import StatusCode
 
 CALL = "/restate.ingress.v1.Ingress/Call"
 
@@ -44,7 +46,7 @@ class Seen:
 
     Args:
         code: name of the gRPC code.
-        http: the HTTP status, 0 over gRPC.
+        http: the HTTP status; 0 over gRPC and gRPC-Web, which have none of their own.
         reason: of ErrorInfo.
         fields: of BadRequest.
         retry: whether it says when to try again: in its details and in its protocol's own way.
@@ -97,6 +99,34 @@ async def over_proto(doors: Doors, ask: Ask) -> Seen:
     return await _connect(doors, ask, "application/proto", ask.binary)
 
 
+async def over_grpc_web(doors: Doors, ask: Ask) -> Seen:
+    """gRPC-Web, in binary."""
+    assert ask.binary is not None
+    return await _grpc_web(doors, ask, "application/grpc-web+proto", ask.binary)
+
+
+async def over_grpc_web_json(doors: Doors, ask: Ask) -> Seen:
+    """gRPC-Web with JSON."""
+    assert ask.json is not None
+    return await _grpc_web(doors, ask, "application/grpc-web+json", ask.json)
+
+
+async def _grpc_web(doors: Doors, ask: Ask, content_type: str, message: bytes) -> Seen:
+    headers = {**ask.headers, "content-type": content_type}
+    answer = await doors.http.post(ask.path, content=b"\x00" + len(message).to_bytes(4) + message, headers=headers)
+    body = answer.content
+    assert (answer.status_code, body[0]) == (200, 0x80), f"{ask} was taken"
+    lines = body[5:].decode().splitlines()
+    trailers = dict(line.split(": ", 1) for line in lines)
+    data = trailers["grpc-status-details-bin"]
+    status = Status.FromString(base64.b64decode(data + "=" * (-len(data) % 4)))
+    code = StatusCode(int(trailers["grpc-status"])).name
+    assert status.message == unquote(trailers["grpc-message"])
+    details = [(one.type_url.rpartition("/")[2], one.value) for one in status.details]
+    pushed = "grpc-retry-pushback-ms" in trailers
+    return _seen(code, status.message, trailers["restate-error-source"], 0, details, pushed)
+
+
 async def by_call(doors: Doors, ask: Ask) -> Seen:
     """Ingress.Call over gRPC, with a message in binary."""
     service, _, handler = ask.path[1:].partition("/")
@@ -142,6 +172,8 @@ WAYS: dict[str, tuple[Way, str, str]] = {
     "grpc": (over_grpc, "binary", "grpc"),
     "connect json": (over_json, "json", "http"),
     "connect proto": (over_proto, "binary", "http"),
+    "gRPC-Web": (over_grpc_web, "binary", "http"),
+    "gRPC-Web json": (over_grpc_web_json, "json", "http"),
     "Ingress.Call": (by_call, "binary", "grpc"),
     "Ingress.Call json": (by_call_json, "json", "http"),
 }
