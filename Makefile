@@ -65,7 +65,7 @@ format: setup ## rewrite the sources as the checks want them
 	$(RUN) ruff format .
 	$(RUN) buf format --write
 
-bench: setup ## echo and ten-step handlers at 1, 32 and 128 callers
+bench: setup ## echo and ten-step handlers at 1, 32 and 128 callers; python -m benchmarks.open_calls measures thousands of open calls
 	$(RUN) python -m benchmarks.run
 
 clean: ## what the targets above made

@@ -7,7 +7,16 @@ import sys
 
 sys.path.insert(0, os.getcwd())
 
-from gen.load.v1.load_pb import AddRequest, AddResponse, EchoRequest, EchoResponse, StepsRequest, StepsResponse
+from gen.load.v1.load_pb import (
+    AddRequest,
+    AddResponse,
+    EchoRequest,
+    EchoResponse,
+    StepsRequest,
+    StepsResponse,
+    WaitRequest,
+    WaitResponse,
+)
 from gen.load.v1.load_restate import CounterContext, CounterHandlers, LoadContext, LoadHandlers
 from restate_sdk import Endpoint
 
@@ -25,6 +34,9 @@ class Load(LoadHandlers):
         for _ in range(request.count):
             await ctx.run("step", step, request.text)
         return StepsResponse(count=request.count)
+
+    async def wait(self, ctx: LoadContext, request: WaitRequest) -> WaitResponse:
+        return WaitResponse(text=await ctx.awakeable(str))
 
 
 class Counter(CounterHandlers):

@@ -21,10 +21,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.e2e.processes import Process, free_port, listens, wait_for
 
@@ -85,16 +86,21 @@ class Rig:
 
     def cpu_s(self) -> tuple[float, float]:
         """CPU seconds so far: runtime, endpoint."""
-        return _cpu_s(self.runtime.running.pid), _cpu_s(self.endpoint.running.pid)
+        return cpu_s(self.runtime.running.pid), cpu_s(self.endpoint.running.pid)
 
     def completed(self) -> int:
         """How many invocations have completed."""
+        return self.with_status("completed")
+
+    def with_status(self, status: str) -> int:
+        """How many invocations have this status, as stored."""
         with sqlite3.connect(f"file:{self.folder / DATABASE}?mode=ro", uri=True) as db:
-            (count,) = db.execute("SELECT count(*) FROM invocations WHERE status = 'completed'").fetchone()
+            (count,) = db.execute("SELECT count(*) FROM invocations WHERE status = ?", (status,)).fetchone()
         return int(count)
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """User and system time of a process so far, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
@@ -125,14 +131,19 @@ def _folder() -> Path:
 
 
 @contextmanager
-def rig() -> Iterator[Rig]:
-    """The runtime and an endpoint, registered."""
+def rig(settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Rig]:
+    """The runtime and an endpoint, registered.
+
+    Args:
+        settings: of the runtime, by environment variable.
+    """
     folder, ingress, admin, service = _folder(), free_port(), free_port(), free_port()
     env = {
         "RESTATE_INGRESS_GRPC_PORT": str(ingress),
         "RESTATE_INGRESS_HTTP_PORT": "0",
         "RESTATE_ADMIN_GRPC_PORT": str(admin),
         "RESTATE_ADMIN_HTTP_PORT": "0",
+        **settings,
     }
     protos = HERE / "protos"
     subprocess.run([_script("restate-codegen"), "generate", str(protos), "--out", "gen"], cwd=folder, check=True)

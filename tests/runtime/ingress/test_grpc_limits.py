@@ -150,6 +150,13 @@ async def test_metadata_just_within_the_limit_is_taken(client: Client, engine: A
     assert dict(engine.submissions[0].headers)["x-long"] == b"y" * 16_000
 
 
+async def test_thousands_of_calls_at_once_are_all_answered(client: Client, engine: Any) -> None:
+    method: Any = client.channel.unary_unary(SAY)
+    calls = [method(b"") for _ in range(3_500)]
+    assert set(await asyncio.gather(*calls)) == {b""}
+    assert len(engine.submissions) == 3_500
+
+
 # Pings
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + struct.pack(">I", 0)[1:] + b"\x04\x00" + bytes(4)

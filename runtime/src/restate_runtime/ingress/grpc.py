@@ -47,6 +47,8 @@ PUSHBACK = "grpc-retry-pushback-ms"
 #: What is a little too long is refused by us, with an error that says so; what is longer still, by the library.
 SLACK_BYTES = 4 << 20
 METADATA_SLACK_BYTES = 16 << 10
+#: How many calls may have arrived that were not looked at. It is the last resort: overload is told of before.
+PENDING_MAX = 1_000_000
 #: How long the last responses may take to leave once every call is answered.
 FLUSH_SECONDS = 1.0
 
@@ -164,6 +166,10 @@ class GrpcIngress:
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
             ("grpc.http2.min_ping_interval_without_data_ms", keepalive.min_client_interval_ms),
+            # What comes faster than it is taken waits for its turn and its answer: the library would end some of it
+            # with CANCELLED, by chance, from a thousand calls on.
+            ("grpc.server.max_pending_requests", PENDING_MAX),
+            ("grpc.server.max_pending_requests_hard_limit", PENDING_MAX),
             # Two runtimes on one port would share the calls between them.
             ("grpc.so_reuseport", 0),
         ]
