@@ -7,6 +7,7 @@ from typing import Any
 
 from restate_protocol import journal
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import Command
 from restate_protocol.journal import Cancelled, Completion, Entry, Input, Result, Signal, Value
 from restate_protocol.status import StatusCode
 from restate_sdk.vm.machine import Machine
@@ -31,7 +32,7 @@ class Attempt:
     @property
     def commands(self) -> list[Entry]:
         """Commands emitted, decoded."""
-        return [journal.decode(frame.entry) for frame in self.out if isinstance(frame, pb.Command)]
+        return [journal.decode(frame.entry) for frame in self.out if isinstance(frame, Command)]
 
     def frames(self, kind: type[Any]) -> list[Any]:
         """Frames of one type that were emitted."""

@@ -12,7 +12,8 @@ from restate_protocol.awaiting import Combinator
 from restate_protocol.errors import TerminalError
 from restate_protocol.gen.restate.protocol.v1 import journal_pb
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_protocol.run_bytes import taken_bytes
+from restate_protocol.hot_entries import taken_bytes
+from restate_protocol.hot_frames import Command, Ended
 from restate_runtime.core.restart import prefix
 from restate_sdk.vm.awaiting import Group
 from restate_sdk.vm.errors import JournalMismatch
@@ -147,7 +148,7 @@ def test_journals_without_the_numbers_are_not_compared() -> None:
     one = attempt(data)
     forgets_the_sleep(one.machine)
     one.machine.sys_output(OK)
-    assert [type(frame) for frame in one.out] == [pb.Ended]
+    assert [type(frame) for frame in one.out] == [Ended]
 
 
 def test_an_earlier_result_comes_with_a_later_one_whoever_awaits() -> None:
@@ -173,7 +174,7 @@ def test_a_cancellation_that_interrupts_a_step_counts_once() -> None:
     with pytest.raises(TerminalError):
         one.machine.poll(run)
     one.machine.sys_run("cleanup")
-    assert [j.taken(frame.entry) for frame in one.frames(pb.Command)] == [0, 1]
+    assert [j.taken(frame.entry) for frame in one.frames(Command)] == [0, 1]
 
 
 def test_a_group_takes_no_more_than_settles_it() -> None:
@@ -183,7 +184,7 @@ def test_a_group_takes_no_more_than_settles_it() -> None:
     one.complete(1)
     assert one.machine.poll(group)
     one.machine.sys_run("b")
-    assert [j.taken(frame.entry) for frame in one.frames(pb.Command)] == [0, 0, 1]
+    assert [j.taken(frame.entry) for frame in one.frames(Command)] == [0, 0, 1]
 
 
 @given(st.integers(0, 2**32 - 1), st.text(max_size=5))

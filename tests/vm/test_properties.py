@@ -18,6 +18,7 @@ from restate_protocol import journal as j
 from restate_protocol.awaiting import Combinator
 from restate_protocol.errors import TerminalError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import Command, Ended
 from restate_sdk.vm.awaiting import Deadline, Group, Handle, Seen, Tree, open_part, settlement, to_protocol
 from restate_sdk.vm.machine import Machine
 
@@ -209,7 +210,7 @@ class Runtime:
         if isinstance(frame, pb.RunProposal):
             self.proposals[frame.command] = j.result_from_pb(frame.result)
             self.open.append(("command", frame.command))
-        elif isinstance(frame, pb.Command):
+        elif isinstance(frame, Command):
             self.journal.append(frame.entry)
             entry = j.decode(frame.entry)
             self.apply(entry)
@@ -281,7 +282,7 @@ def test_replaying_a_finished_journal_emits_nothing_and_sees_the_same(program: l
     again.go_on()
     assert again.finished
     assert again.seen == original.seen
-    assert emitted(out) == [pb.Ended]
+    assert emitted(out) == [Ended]
 
 
 @settings(deadline=None, max_examples=150)
@@ -300,7 +301,7 @@ def test_replaying_any_prefix_goes_on_as_if_nothing_had_happened(program: list[S
     final, out = runtime.attempt(program)
     final.go_on()
     assert final.seen == second.seen
-    assert emitted(out) == [pb.Ended]
+    assert emitted(out) == [Ended]
 
 
 @settings(deadline=None, max_examples=150)

@@ -9,6 +9,7 @@ import pytest
 from restate_protocol import journal as j
 from restate_protocol.errors import FrameError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import Ended
 from restate_protocol.status import StatusCode
 from restate_sdk.vm.errors import Closed, JournalMismatch
 from restate_sdk.vm.machine import Machine
@@ -204,7 +205,7 @@ def test_a_journal_with_its_output_ends_without_executing() -> None:
     assert attempt.machine.has_result(handle)
     assert attempt.machine.poll(handle)
     attempt.machine.sys_output(j.Value(b"out"))
-    assert [type(frame) for frame in attempt.out] == [pb.Ended]
+    assert [type(frame) for frame in attempt.out] == [Ended]
 
 
 def test_commands_after_the_recorded_ones_are_emitted_in_order_and_output_ends() -> None:
@@ -214,7 +215,7 @@ def test_commands_after_the_recorded_ones_are_emitted_in_order_and_output_ends()
     attempt.machine.sys_sleep(7)
     attempt.machine.sys_output(OK)
     assert attempt.commands == [j.Run("b"), j.Sleep(7), j.Output(OK)]
-    assert isinstance(attempt.out[-1], pb.Ended)
+    assert isinstance(attempt.out[-1], Ended)
     with pytest.raises(Closed):
         attempt.machine.sys_run("late")
 

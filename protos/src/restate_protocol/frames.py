@@ -1,7 +1,7 @@
 """Frames of the session protocol: batches of them to bytes and back.
 
-A frame is one of the stubs in `session_pb`; this module only wraps and unwraps them. What they mean is in
-`docs/internals/protocol.md`.
+A frame is one of the stubs in `session_pb`; this module only wraps and unwraps them. The frames of which there are most
+have a plain class in `hot_frames`, to be written. What frames mean is in `docs/internals/protocol.md`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from protobuf import Oneof
 
+from . import hot_frames as hot
 from .errors import FrameError
 from .gen.restate.protocol.v1 import session_pb as pb
 
@@ -27,6 +28,7 @@ RuntimeFrame: TypeAlias = (
     | pb.JournalPart
     | pb.Notify
     | pb.RunAck
+    | hot.RunAck
     | pb.Abort
     | pb.Drain
     | pb.Refused
@@ -36,12 +38,15 @@ EndpointFrame: TypeAlias = (
     pb.EndpointHello
     | pb.Manifest
     | pb.Delivered
+    | hot.Delivered
     | pb.Command
+    | hot.Command
     | pb.RunProposal
     | pb.RunFailure
     | pb.Suspended
     | pb.Failed
     | pb.Ended
+    | hot.Ended
     | pb.Credit
     | pb.Drain
     | pb.Refused
@@ -77,12 +82,12 @@ _ENDPOINT_FIELDS: dict[type[Any], str] = {
 
 def encode_runtime_batch(frames: Sequence[RuntimeFrame]) -> bytes:
     """One message with these frames, from the runtime."""
-    return pb.RuntimeBatch(frames=[_wrap_runtime(frame) for frame in frames]).to_binary()
+    return b"".join([hot.WRITERS.get(type(frame), _write_runtime)(frame) for frame in frames])
 
 
 def encode_endpoint_batch(frames: Sequence[EndpointFrame]) -> bytes:
     """One message with these frames, from the endpoint."""
-    return pb.EndpointBatch(frames=[_wrap_endpoint(frame) for frame in frames]).to_binary()
+    return b"".join([hot.WRITERS.get(type(frame), _write_endpoint)(frame) for frame in frames])
 
 
 def decode_runtime_batch(data: bytes) -> list[RuntimeFrame]:
@@ -103,14 +108,14 @@ def decode_endpoint_batch(data: bytes) -> list[EndpointFrame]:
     return _unwrap(pb.EndpointBatch, data)
 
 
-def _wrap_runtime(frame: RuntimeFrame) -> pb.RuntimeFrame:
+def _write_runtime(frame: Any) -> bytes:
     one: Any = Oneof(_RUNTIME_FIELDS[type(frame)], frame)
-    return pb.RuntimeFrame(frame=one)
+    return pb.RuntimeBatch(frames=[pb.RuntimeFrame(frame=one)]).to_binary()
 
 
-def _wrap_endpoint(frame: EndpointFrame) -> pb.EndpointFrame:
+def _write_endpoint(frame: Any) -> bytes:
     one: Any = Oneof(_ENDPOINT_FIELDS[type(frame)], frame)
-    return pb.EndpointFrame(frame=one)
+    return pb.EndpointBatch(frames=[pb.EndpointFrame(frame=one)]).to_binary()
 
 
 def _unwrap(batch: Any, data: bytes) -> list[Any]:

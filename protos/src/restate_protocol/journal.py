@@ -12,10 +12,11 @@ from typing import Any, TypeAlias
 
 from protobuf import Oneof
 
+from . import hot_entries as hot
 from .errors import FrameError
 from .gen.restate.protocol.v1 import journal_pb as pb
 from .immutable import immutable
-from .run_bytes import run_bytes
+from .wire import Unusual
 
 JSON = "application/json"
 BYTES = "application/octet-stream"
@@ -262,6 +263,13 @@ def result_to_pb(result: Result) -> pb.Result:
             return pb.Result(result=Oneof("failure", failure_to_pb(result)))  # type: ignore[arg-type]
 
 
+def encode_result(result: Result) -> bytes:
+    """The bytes of a result."""
+    if type(result) is Value:
+        return hot.value_result(result.data, result.type)
+    return result_to_pb(result).to_binary()
+
+
 def result_from_pb(message: pb.Result | None) -> Result:
     """The value of a result's stub.
 
@@ -420,6 +428,12 @@ _ENCODERS: dict[type[Any], tuple[str, Callable[[Any], Any]]] = {
     RunDue: ("run_due", lambda e: pb.RunDueNotification(command=e.command, failures=e.failures)),
 }
 
+
+def _decode_hot_run(data: bytes) -> Run:
+    name, value, type_name, duration_ms = hot.read_run(data)
+    return Run(name, Value(value, type_name), duration_ms)
+
+
 _DECODERS: dict[str, Callable[[Any], Entry]] = {
     "input": lambda m: Input(m.payload, _headers_from_pb(m.headers)),
     "output": lambda m: Output(result_from_pb(m.result)),
@@ -465,6 +479,14 @@ _DECODERS: dict[str, Callable[[Any], Entry]] = {
 }
 
 
+#: By the first byte of an entry. What these do not know they leave to the stubs.
+_HOT_DECODERS: dict[int, Callable[[bytes], Entry]] = {
+    hot.INPUT_TAG: lambda data: Input(hot.read_input(data)),
+    hot.OUTPUT_TAG: lambda data: Output(Value(*hot.read_output(data))),
+    hot.RUN_TAG: _decode_hot_run,
+}
+
+
 def _signal_target(message: Any) -> int | str:
     if message.target is None:
         raise FrameError("a signal without an awakeable or a name")
@@ -479,8 +501,13 @@ def type_name(entry: Entry) -> str:
 
 def encode(entry: Entry) -> bytes:
     """The bytes of an entry."""
-    if type(entry) is Run and type(entry.result) is Value:
-        return run_bytes(entry.name, entry.result.data, entry.result.type, entry.duration_ms)
+    match entry:
+        case Run(name=name, result=Value(data=data, type=type_name), duration_ms=duration_ms):
+            return hot.write_run(name, data, type_name, duration_ms)
+        case Input(payload=payload, headers=headers):
+            return hot.write_input(payload, headers)
+        case Output(result=Value(data=data, type=type_name)):
+            return hot.write_output(data, type_name)
     field, build = _ENCODERS[type(entry)]
     one: Any = Oneof(field, build(entry))
     return pb.Entry(entry=one).to_binary()
@@ -492,6 +519,12 @@ def decode(data: bytes) -> Entry:
     Raises:
         FrameError: they are not an entry, or one this version does not know.
     """
+    try:
+        read = _HOT_DECODERS.get(data[0])
+        if read is not None:
+            return read(data)
+    except (Unusual, IndexError, UnicodeDecodeError):
+        pass  # the stubs say what it is, or what is wrong with it
     try:
         one: Any = pb.Entry.from_binary(data).entry
     except Exception as error:

@@ -25,6 +25,7 @@ from restate_protocol.frames import (
     encode_endpoint_batch,
 )
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import Command, Delivered
 from restate_protocol.journal import Failure, failure_to_pb
 from restate_protocol.status import StatusCode
 
@@ -149,7 +150,7 @@ class Session:
 
     def _start(self, frame: pb.Start) -> None:
         self._forget(frame.invocation_id, "a newer attempt of the invocation began")
-        self._out.append(pb.Delivered(invocation_id=frame.invocation_id, epoch=frame.epoch))
+        self._out.append(Delivered(frame.invocation_id, frame.epoch))
         try:
             machine = Machine(
                 frame,
@@ -343,7 +344,7 @@ _RECEIVERS: dict[type[Any], Callable[[Session, Any], None]] = {
 
 def _size(frame: EndpointFrame) -> int:
     """About how many bytes a frame has."""
-    if isinstance(frame, pb.Command):
+    if isinstance(frame, Command):
         return len(frame.entry)
     if isinstance(frame, pb.RunProposal):
         result: Any = None if frame.result is None else frame.result.result

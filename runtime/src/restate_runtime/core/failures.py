@@ -8,7 +8,7 @@ from restate_protocol.gen.restate.protocol.v1 import journal_pb, session_pb
 
 def encode_result(result: j.Result) -> bytes:
     """The bytes an invocation's result is stored as."""
-    return j.result_to_pb(result).to_binary()
+    return j.encode_result(result)
 
 
 def decode_result(data: bytes | None) -> j.Result:

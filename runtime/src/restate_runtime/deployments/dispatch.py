@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import RunAck
 
 from ..core.events import AttemptLost, Event, StartWanted
 from .backlog import DEFAULT_WINDOW, Backlog, Stage, Waiting, Window
@@ -149,7 +150,7 @@ class Dispatcher:
         """Tells an attempt that the result of a run is recorded."""
         session = self._placed.get(invocation_id)
         if session is not None and session.epoch_of(invocation_id) == epoch:
-            session.send(pb.RunAck(invocation_id=invocation_id, epoch=epoch, command=command))
+            session.send(RunAck(invocation_id, epoch, command))
 
     def suspend(self, invocation_id: bytes, epoch: int) -> None:
         """Asks an attempt to suspend as soon as it only waits, if its endpoint can; else it does so in its own time."""

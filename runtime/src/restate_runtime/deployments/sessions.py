@@ -16,6 +16,7 @@ from restate_protocol import frames as fr
 from restate_protocol import journal as j
 from restate_protocol.errors import FrameError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import RunAck
 
 from ..core.events import AttemptEnded, AttemptFailed, AttemptSuspended, CommandSaid, RunProposed, RunTryFailed
 
@@ -216,7 +217,7 @@ def _messages(frames: list[fr.RuntimeFrame]) -> Iterable[bytes]:
 def _weight(frame: fr.RuntimeFrame) -> int:
     """About how many bytes a frame takes."""
     match frame:
-        case pb.RunAck():  # most frames
+        case RunAck():  # most frames
             return 64
         case pb.Start(entries=entries, state=state):
             return sum(map(len, entries)) + sum(len(one.value) for one in state) + 128

@@ -14,6 +14,7 @@ from typing import Any
 from restate_protocol import awaiting, ids, journal
 from restate_protocol.frames import EndpointFrame
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import Command
 from restate_protocol.journal import Result
 
 from ..attempt import Attempt
@@ -127,7 +128,7 @@ class _Replay:
             case pb.Failed():
                 ending = Ending.MISMATCH if frame.behavior == pb.Failed.Behavior.PAUSE else Ending.FAILED
                 return Replayed(ending, "" if frame.failure is None else frame.failure.message)
-            case pb.Command():
+            case Command():
                 return self._new(journal.decode(frame.entry))
             case _:
                 return self._new(journal.decode(self._last_command()))

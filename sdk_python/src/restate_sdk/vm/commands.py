@@ -13,8 +13,9 @@ from restate_protocol import journal
 from restate_protocol.errors import TerminalError
 from restate_protocol.frames import EndpointFrame
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_entries import taken_bytes
+from restate_protocol.hot_frames import Command
 from restate_protocol.journal import Failure, Headers, Result, Value
-from restate_protocol.run_bytes import taken_bytes
 from restate_protocol.status import StatusCode
 
 from .awaiting import Handle
@@ -89,7 +90,7 @@ class Commands:
         self._out = out
         self._compare = compare
         self._where = where
-        self._last_run: tuple[pb.Command, str, bytes] | None = None
+        self._last_run: tuple[Command, str, bytes] | None = None
         self._max_value_bytes = max_value_bytes
         self._over: str | None = None
         self._next = 0
@@ -130,8 +131,8 @@ class Commands:
             self._compare_command(number, recorded, entry, message)
         return number
 
-    def _emit(self, data: bytes) -> pb.Command:
-        command = pb.Command(invocation_id=self.invocation_id, epoch=self.epoch, entry=data)
+    def _emit(self, data: bytes) -> Command:
+        command = Command(self.invocation_id, self.epoch, data)
         self._out.append(command)
         return command
 

@@ -17,6 +17,7 @@ from restate_protocol.awaiting import OnSignal
 from restate_protocol.errors import FrameError, TerminalError
 from restate_protocol.frames import EndpointFrame
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import Ended
 from restate_protocol.journal import Failure, Notification, Result, RunDue, RunFailed
 from restate_protocol.status import StatusCode
 
@@ -224,7 +225,7 @@ class Machine(RunOperations, StateOperations, Operations):
         """
         self._check_result(result, "the response")
         self._issue(journal.Output(result), message)
-        self._end("the handler ended", pb.Ended(invocation_id=self.invocation_id, epoch=self.epoch))
+        self._end("the handler ended", Ended(self.invocation_id, self.epoch))
 
     def suspend(self, tree: Tree) -> Suspended:
         """The attempt gives up while it waits for an open tree. Gives what to raise in the handler."""

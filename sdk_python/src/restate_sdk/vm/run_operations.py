@@ -8,8 +8,8 @@ from typing import NoReturn
 from restate_protocol import journal
 from restate_protocol.errors import FrameError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_entries import taken_bytes
 from restate_protocol.journal import Failure, Result
-from restate_protocol.run_bytes import taken_bytes
 
 from .commands import Commands
 from .journal import describe
