@@ -41,6 +41,9 @@ from .world import Hot, is_lazy_read
 _KEYED = (HandlerMode.EXCLUSIVE, HandlerMode.SHARED, HandlerMode.RUN)
 _WRITERS = (HandlerMode.EXCLUSIVE, HandlerMode.RUN)
 
+#: Commands that every handler may give. They are most, so they are told apart at once.
+_ALWAYS_RIGHT = frozenset({j.Run, j.Output, j.Sleep, j.Awakeable, j.Attach, j.Cancel})
+
 
 def apply(turn: Turn, hot: Hot, entry: j.Entry, data: bytes) -> None:
     """Journals a command of the running attempt and does what it says."""
@@ -59,6 +62,8 @@ def apply(turn: Turn, hot: Hot, entry: j.Entry, data: bytes) -> None:
         case j.Run():
             if entry.result is not None:
                 turn.effect(AckRun(hot.record.id, hot.record.epoch, number))
+        case j.Output():
+            pass  # it counts once the attempt ends
         case j.Sleep():
             timer = Timer(min(entry.wake_at_ms, LATEST_MS), hot.record.id, number, TimerKind.SLEEP)
             turn.write(PutTimer(timer))
@@ -96,9 +101,11 @@ def propose(turn: Turn, hot: Hot, command: int, result: j.Result) -> bool:
 
 def _problem(turn: Turn, hot: Hot, entry: j.Entry) -> tuple[StatusCode, str] | None:
     """Why a command cannot be done, if so."""
-    mode = hot.record.mode
     if hot.output is not None:
         return StatusCode.INTERNAL, f"{j.type_name(entry)} after the output"
+    if type(entry) in _ALWAYS_RIGHT:
+        return None
+    mode = hot.record.mode
     match entry:
         case j.Input() | j.Completion() | j.Signal() | j.Cancelled() | j.RunFailed() | j.RunDue():
             return StatusCode.INTERNAL, f"{j.type_name(entry)} is not a command of a handler"

@@ -184,7 +184,13 @@ def _heir(world: World, hot: Hot, dying: set[bytes]) -> list[bytes]:
     return list(islice((one for one in queue if one not in dying), 1))
 
 
+#: Commands that touch nothing but their own invocation. They are most, so they are told apart at once.
+_NEEDS_NOTHING = frozenset({j.Run, j.Output, j.Sleep, j.Awakeable, j.SetState, j.ClearState, j.ClearAllState})
+
+
 def _of_command(world: World, event: CommandSaid) -> list[Need]:
+    if type(event.entry) in _NEEDS_NOTHING:
+        return _NONE
     match event.entry:
         case j.Call() | j.Send():
             return _invocations(world, _callee(event)) or _of_send(world, event)

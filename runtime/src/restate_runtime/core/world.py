@@ -21,6 +21,7 @@ from .target import Target
 
 Key: TypeAlias = tuple[str, str]  # (service, key)
 
+_MOST = (j.Run, j.Output)  # of the entries: told apart first
 _OK = j.Void()
 _FAILED = j.Failure(2, "")
 
@@ -87,6 +88,26 @@ class Hot:
         index = len(self.entries)
         self.entries.append(data)
         self.size += len(data)
+        if isinstance(entry, _MOST) or not isinstance(entry, j.NOTIFICATIONS):
+            self._note_command(entry)
+        else:
+            self._note_notification(entry)
+        return index
+
+    def _note_command(self, entry: j.Command) -> None:
+        number = self.commands
+        self.commands += 1
+        match entry:
+            case j.Run() if entry.result is not None:
+                self.done[number] = not isinstance(entry.result, j.Failure)
+            case j.Output():
+                self.output = entry.result
+            case _:
+                completable = isinstance(entry, j.COMPLETABLE) and number not in self.done
+                if completable or is_lazy_read(entry):
+                    self.open[number] = entry
+
+    def _note_notification(self, entry: j.Notification) -> None:
         match entry:
             case j.Completion(command=command, result=result):
                 self.open.pop(command, None)
@@ -103,18 +124,6 @@ class Hot:
                 self._note_try(entry)
             case j.Cancelled():
                 pass
-            case _:
-                if isinstance(entry, j.Run) and entry.result is not None:
-                    self.done[self.commands] = not isinstance(entry.result, j.Failure)
-                elif isinstance(entry, j.COMPLETABLE):
-                    if self.commands not in self.done:
-                        self.open[self.commands] = entry
-                elif isinstance(entry, j.Output):
-                    self.output = entry.result
-                elif is_lazy_read(entry):
-                    self.open[self.commands] = entry
-                self.commands += 1
-        return index
 
     def _note_try(self, entry: j.RunFailed | j.RunDue) -> None:
         if isinstance(entry, j.RunFailed):
