@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .wire import field, message, number
@@ -65,24 +66,28 @@ class Ended:
     epoch: int
 
 
-def _attempt(frame: RunAck | Delivered | Command | Ended) -> bytes:
-    return field(_INVOCATION_ID, frame.invocation_id) + number(_EPOCH, frame.epoch)
+@lru_cache(maxsize=4096)
+def _attempt(invocation_id: bytes, epoch: int) -> bytes:
+    """How every frame of an attempt begins."""
+    return field(_INVOCATION_ID, invocation_id) + number(_EPOCH, epoch)
 
 
 def _run_ack(frame: RunAck) -> bytes:
-    return message(_FRAMES, message(_RUN_ACK, _attempt(frame) + number(_ACKED, frame.command)))
+    body = _attempt(frame.invocation_id, frame.epoch) + number(_ACKED, frame.command)
+    return message(_FRAMES, message(_RUN_ACK, body))
 
 
 def _delivered(frame: Delivered) -> bytes:
-    return message(_FRAMES, message(_DELIVERED, _attempt(frame)))
+    return message(_FRAMES, message(_DELIVERED, _attempt(frame.invocation_id, frame.epoch)))
 
 
 def _command(frame: Command) -> bytes:
-    return message(_FRAMES, message(_COMMAND, _attempt(frame) + field(_ENTRY, frame.entry)))
+    body = _attempt(frame.invocation_id, frame.epoch) + field(_ENTRY, frame.entry)
+    return message(_FRAMES, message(_COMMAND, body))
 
 
 def _ended(frame: Ended) -> bytes:
-    return message(_FRAMES, message(_ENDED, _attempt(frame)))
+    return message(_FRAMES, message(_ENDED, _attempt(frame.invocation_id, frame.epoch)))
 
 
 #: By type: the bytes of a batch with this frame. Those of a batch with several are these one after the other.

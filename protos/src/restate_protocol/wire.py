@@ -28,12 +28,16 @@ def varint(number: int) -> bytes:
 
 def message(tag: bytes, data: bytes) -> bytes:
     """A field with its length before it; there even if it is empty, as messages are."""
-    return tag + varint(len(data)) + data
+    size = len(data)
+    return tag + (_ONE_BYTE[size] if size < 128 else varint(size)) + data
 
 
 def field(tag: bytes, data: bytes) -> bytes:
     """The same, left out where it is empty, as bytes are."""
-    return message(tag, data) if data else b""
+    size = len(data)
+    if not size:
+        return b""
+    return tag + (_ONE_BYTE[size] if size < 128 else varint(size)) + data
 
 
 def number(tag: bytes, value: int) -> bytes:

@@ -32,6 +32,8 @@ def expected_result(function: Callable[..., Any], returns: Any) -> Expected | No
         return expected(returns)
     if type(function) is types.FunctionType:  # nearly always
         annotation = function.__annotations__.get("return", _UNKNOWN)
+        if type(annotation) is str and function.__closure__ is None:
+            annotation = _evaluated_texts.get((id(function.__globals__), annotation))
         if type(annotation) is type:
             return expected(annotation)
     annotation = _annotation(function)

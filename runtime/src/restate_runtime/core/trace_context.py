@@ -50,7 +50,7 @@ class TraceContext:
 
 def parse_traceparent(text: str) -> TraceContext | None:
     """The W3C trace context in a traceparent header; None where it is empty or not valid."""
-    match = _TRACEPARENT.fullmatch(text)
+    match = _TRACEPARENT.fullmatch(text) if text else None
     if match is None:
         return None
     version, trace_id, span_id, flags, rest = match.groups()
