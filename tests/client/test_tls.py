@@ -52,6 +52,41 @@ async def test_a_trusted_runtime_is_called_over_tls(port: int, echo_client: Any)
     assert reply == StringValue(value="hi")
 
 
+@pytest.fixture
+async def mutual_port() -> AsyncIterator[int]:
+    """A server that wants to know its callers."""
+    credentials = grpc.ssl_server_credentials([(KEY, CERTIFICATE)], CERTIFICATE, require_client_auth=True)
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((_Echo(),))
+    number = server.add_secure_port("127.0.0.1:0", credentials)
+    await server.start()
+    yield number
+    await server.stop(None)
+
+
+async def test_a_client_shows_its_certificate(mutual_port: int, echo_client: Any) -> None:
+    known = Tls(CERTIFICATE, private_key=KEY, certificate_chain=CERTIFICATE, server_name="runtime.test")
+    async with restate_client.connect(f"127.0.0.1:{mutual_port}", tls=known) as connection:
+        assert await echo_client(connection).say(StringValue(value="hi")) == StringValue(value="hi")
+    stranger = Tls(CERTIFICATE, server_name="runtime.test")
+    async with restate_client.connect(f"127.0.0.1:{mutual_port}", tls=stranger, retry=None) as connection:
+        with pytest.raises(restate_client.ConnectionFailed):
+            await echo_client(connection).say(StringValue())
+
+
+async def test_a_certificate_for_another_name_is_refused(port: int, echo_client: Any) -> None:
+    tls = Tls(CERTIFICATE, server_name="elsewhere.test")
+    async with restate_client.connect(f"127.0.0.1:{port}", tls=tls) as connection:
+        with pytest.raises(restate_client.ConnectionFailed, match=r"Hostname Verification Check failed") as caught:
+            await echo_client(connection).say(StringValue())
+    assert caught.value.tries == 1
+
+
+def test_half_a_client_certificate_is_refused() -> None:
+    with pytest.raises(ValueError, match="both private_key and certificate_chain"):
+        Tls(private_key=KEY)
+
+
 async def test_a_runtime_that_is_not_trusted_is_not_called(port: int, echo_client: Any) -> None:
     async with restate_client.connect(f"127.0.0.1:{port}", tls=Tls(server_name="runtime.test")) as connection:
         with pytest.raises(restate_client.ConnectionFailed, match=r"(?i)certificate"):

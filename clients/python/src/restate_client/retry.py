@@ -25,8 +25,8 @@ from .failures import HANDLER, INGRESS, Failure, error_of, retry_after
 from .outgoing import HandlerCall, Outgoing, Repeat
 from .replies import Reply, SendStatus
 
-# A certificate that is not trusted stays so, however often one asks.
-_HOPELESS = "SSL_ERROR_SSL"
+# How gRPC says that a certificate is not trusted, or has another name: it stays so, however often one asks.
+_HOPELESS = ("SSL_ERROR_SSL", "Hostname Verification Check failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Tries:
     def _following(self, failure: Failure) -> Outgoing | None:
         """What may be asked next; None: nothing may."""
         asked = self.outgoing
-        if failure.source == HANDLER or _HOPELESS in failure.message:
+        if failure.source == HANDLER or any(text in failure.message for text in _HOPELESS):
             return None
         if failure.code is StatusCode.ALREADY_EXISTS:
             return self._first_run(failure)

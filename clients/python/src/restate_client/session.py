@@ -18,14 +18,14 @@ from .errors import Overloaded
 from .failures import CallFailed, Failure
 from .outgoing import Outgoing
 from .replies import Reply
-from .streams import NoSession, Stream, Waiter
+from .streams import MAX_QUEUED_PER_STREAM, NoSession, Stream, Waiter
 
 #: Requests longer than this, in bytes, are gRPC calls of their own.
 MAX_SESSION_REQUEST_BYTES = 64 * 1024
 #: A connection has at most so many streams; further ones are opened only while all others are out of credits.
 MAX_STREAMS = 4
 #: So many calls may wait in a connection for credits. Not a setting.
-MAX_QUEUED = 10_000
+MAX_QUEUED = MAX_STREAMS * MAX_QUEUED_PER_STREAM
 
 
 class SessionTransport:
@@ -56,12 +56,14 @@ class SessionTransport:
             return await self._unary.exchange(outgoing, timeout_s)
         loop = asyncio.get_running_loop()
         asked: Asked[Waiter] = Asked(outgoing, request, loop.create_future())
+        began_s = loop.time()
         self._put(asked)
         timer = None if timeout_s is None else loop.call_later(timeout_s, self._expire, asked)
         try:
             return await asked.waiter
         except NoSession:
             self._no_session = True
+            left_s = None if timeout_s is None else max(0.0, began_s + timeout_s - loop.time())
         except asyncio.CancelledError:
             self._carriers[asked].drop(asked)
             raise
@@ -69,7 +71,7 @@ class SessionTransport:
             del self._carriers[asked]
             if timer is not None:
                 timer.cancel()
-        return await self._unary.exchange(outgoing, timeout_s)
+        return await self._unary.exchange(outgoing, left_s)
 
     async def close(self) -> None:
         """Ends the streams and what waits on them."""
@@ -96,7 +98,7 @@ class SessionTransport:
             streams.append(stream)
             return stream
         shortest = min(streams, key=lambda one: one.load)
-        if shortest.queued >= MAX_QUEUED // MAX_STREAMS:
+        if shortest.queued >= MAX_QUEUED_PER_STREAM:
             raise _queue_full()
         return shortest
 

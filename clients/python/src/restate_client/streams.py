@@ -30,6 +30,9 @@ Waiter: TypeAlias = "asyncio.Future[Reply]"
 #: A runtime that has sessions says so at once. What is silent for so long is a proxy that cannot carry streams.
 OPEN_TIMEOUT_S = 10.0
 
+#: So many asks of a stream may wait to be written.
+MAX_QUEUED_PER_STREAM = 2_500
+
 _ENDED = Failure(StatusCode.UNAVAILABLE, "the runtime ended the session")
 
 
@@ -72,7 +75,8 @@ class Stream:
     @property
     def free(self) -> bool:
         """Whether one more ask would be written at once, as far as is known."""
-        return not self._opened or len(self._asks) < self._asks.credits
+        asks = self._asks
+        return len(asks) < asks.credits if self._opened else asks.queued < MAX_QUEUED_PER_STREAM
 
     def put(self, asked: Asked[Waiter]) -> None:
         """One more ask."""
@@ -180,4 +184,4 @@ def _fail(asked: Asked[Waiter], error: Exception) -> None:
         asked.waiter.set_exception(error)
 
 
-__all__ = ["NoSession", "Stream", "Waiter"]
+__all__ = ["MAX_QUEUED_PER_STREAM", "NoSession", "Stream", "Waiter"]
