@@ -1,7 +1,7 @@
-"""A field that a JSON text names twice, once as `user_id` and once as `userId`: refused, as a name given twice is.
+"""What a JSON text gives twice under two names: a field as `user_id` and as `userId`, or two fields of one oneof.
 
-ProtoJSON allows either name for a field, and parsers keep the last in silence. A text is walked only where it may hold
-such a pair; looking for that costs a search for each field of the message that has two names.
+Refused, as a name given twice is: parsers keep the last in silence. A text is walked only where it may hold such a
+pair; looking for that costs a search for each field of the message that has two names or is in a oneof.
 """
 
 from __future__ import annotations
@@ -31,8 +31,22 @@ class TwoNames(ValueError):
         self.path = path
 
 
+class TwoOfOneof(TwoNames):
+    """An object has two fields of one oneof, which holds one.
+
+    Args:
+        path: of the second field, from the top of the message.
+        first, second: their names in the contract.
+        oneof: its name.
+    """
+
+    def __init__(self, path: str, first: str, second: str, oneof: str) -> None:
+        ValueError.__init__(self, f"{first} and {second} are both there; the oneof {oneof} holds one of them")
+        self.path = path
+
+
 def refuse_two_names(desc: DescMessage, text: str | bytes, value: Any, registry: Registry | None = None) -> None:
-    """Looks for a field under both its names.
+    """Looks for a field under both its names, and for two fields of one oneof.
 
     Args:
         desc: the message.
@@ -66,6 +80,8 @@ def _hints(desc: DescMessage) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
             names.add(_TYPE)
         if not one.type_name.startswith(_WELL_KNOWN):
             names |= {field.name for field in one.fields if field.name != field.json_name}
+            others = [field for oneof in one.oneofs for field in oneof.fields[1:]]
+            names |= {name for field in others for name in (field.name, field.json_name)}
             todo += [inner for field in one.fields if (inner := _message_of(field)) is not None]
     hints = (*sorted(names), "\\u") if names else ()  # names may be escaped
     return hints, tuple(hint.encode() for hint in hints)
@@ -81,6 +97,7 @@ def _walk(desc: DescMessage, value: Any, path: str, registry: Registry | None) -
         return
     if desc.type_name.startswith(_WELL_KNOWN):
         return
+    _refuse_two_of_oneof(desc, value, path)
     for field in desc.fields:
         place = f"{path}.{field.name}" if path else field.name
         if field.name != field.json_name and field.name in value and field.json_name in value:
@@ -89,6 +106,15 @@ def _walk(desc: DescMessage, value: Any, path: str, registry: Registry | None) -
         if inner is not None:
             for below, member in _members(field, value.get(field.json_name, value.get(field.name)), place):
                 _walk(inner, member, below, registry)
+
+
+def _refuse_two_of_oneof(desc: DescMessage, value: dict[str, Any], path: str) -> None:
+    for oneof in desc.oneofs:
+        # null is as good as absent.
+        given = [one for one in oneof.fields if value.get(one.json_name, value.get(one.name)) is not None]
+        if len(given) > 1:
+            first, second = given[0].name, given[1].name
+            raise TwoOfOneof(f"{path}.{second}" if path else second, first, second, oneof.name)
 
 
 def _message_of(field: DescField) -> DescMessage | None:
