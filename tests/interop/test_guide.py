@@ -78,4 +78,5 @@ def test_the_guide_has_every_client_that_is_promised() -> None:
         "Python, grpcio",
         "Node.js, Connect",
         "Node.js, grpc-js",
+        "Browser, Connect",
     ]
