@@ -11,8 +11,11 @@ import restate_client
 from protobuf.wkt.google.protobuf.wrappers_pb import StringValue
 from restate_client import Keepalive, RetryPolicy, sync
 from restate_client.channels import channel_options
+from restate_client.outgoing import by_id, cancel
 from restate_client.session import MAX_QUEUED
 from restate_client.settings import Settings
+from restate_client.wire import seconds
+from restate_protocol import ids
 
 if TYPE_CHECKING:
     import threading
@@ -35,16 +38,13 @@ async def test_a_connections_timeout_is_that_of_every_call(ingress: FakeIngress,
             await echo_client(connection).say(StringValue())
 
 
-async def test_a_calls_own_timeout_wins_also_where_it_is_for_ever(
-    ingress: FakeIngress, echo_client: Any, way: str
-) -> None:
-    """A timeout of nothing at all has passed at once; a call that says for ever does not mind."""
-    async with restate_client.connect(ingress.address, timeout=timedelta(), session=way == "session") as connection:
-        client = echo_client(connection)
-        with pytest.raises(restate_client.CallTimeout):
-            await client.say(StringValue())
-        assert (await client.say(StringValue(value="a"), timeout=timedelta(seconds=60))).value == "a"
-        assert (await client.say(StringValue(value="b"), timeout=timedelta.max)).value == "b"
+@pytest.mark.parametrize(
+    ("own", "waits_s"),
+    [(None, 5.0), (timedelta(seconds=60), 60.0), (timedelta(), 0.0), (timedelta.max, None)],
+)
+def test_a_calls_own_timeout_wins_also_where_it_is_for_ever(own: timedelta | None, waits_s: float | None) -> None:
+    asked = cancel(by_id(ids.invocation_id_text(bytes(16))), seconds(own))
+    assert Settings("host:1", timeout_s=5.0).wait_s(asked) == waits_s
 
 
 async def test_a_request_over_the_limit_never_leaves(ingress: FakeIngress, echo_client: Any) -> None:
