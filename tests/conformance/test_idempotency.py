@@ -51,8 +51,13 @@ async def test_IDEM_01_a_key_may_be_used_again_when_its_retention_is_over(world:
     first = await client.kept_shortly(LabRequest(), idempotency_key="k")
     await world.pass_time(seconds=119)
     assert (await client.kept_shortly(LabRequest(), idempotency_key="k")).count == first.count
+    handle = client.kept_shortly.handle(idempotency_key="k")
+    old = await world.invocation((await handle.lookup()).invocation_id)
+    assert old.expires_at_ms == old.completed_at_ms + 120_000
     await world.pass_time(seconds=2)
-    assert (await client.kept_shortly(LabRequest(), idempotency_key="k")).count > first.count
+    with pytest.raises(InvocationNotFound):
+        await handle.lookup()
+    assert (await client.kept_shortly(LabRequest(text="another"), idempotency_key="k")).count > first.count
 
 
 async def test_IDEM_02_a_service_executes_once_for_a_key(world: World) -> None:

@@ -251,8 +251,10 @@ async def test_an_ask_without_a_request_is_answered(stream: Stream) -> None:
     [
         (b"\xff", "not a valid restate.ingress.v1.SessionRequest"),
         (pb.SessionRequest(asks=[call(0)]).to_binary(), "the request has the id 0"),
+        (b"\x0a\x02\x08\x01" * 10_001, "the message has 10001 asks; at most 10000 are taken at once"),
         (pb.SessionRequest(asks=[call(2), call(2)]).to_binary(), "ids begin at 1 and grow, and 2 was used"),
     ],
+    ids=["no message", "id 0", "too many", "an id again"],
 )
 async def test_what_no_answer_can_tell_ends_the_stream(stream: Stream, engine: Any, data: bytes, text: str) -> None:
     engine.answer = waits

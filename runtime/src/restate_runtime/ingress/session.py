@@ -36,6 +36,10 @@ from .waiting import payload_of
 #: How long a result may take before the caller is told of its invocation, in seconds.
 ACCEPTED_AFTER_S = 0.02
 
+#: The most asks in one message, or as many as there are credits where those are more: each is begun, or refused, before
+#: anything else happens.
+MAX_ASKS_IN_MESSAGE = 10_000
+
 _log = structlog.get_logger(__name__)
 
 
@@ -184,8 +188,11 @@ class Session:
         """Begins what is asked for.
 
         Raises:
-            BrokenSession: an id is not larger than all before.
+            BrokenSession: an id is not larger than all before, or there are too many asks.
         """
+        limit = max(MAX_ASKS_IN_MESSAGE, self._credits)
+        if len(request.asks) > limit:
+            raise BrokenSession(f"the message has {len(request.asks)} asks; at most {limit} are taken at once")
         for ask in request.asks:
             wanted = ask.request
             if wanted is not None and wanted.field == "drop":

@@ -829,7 +829,7 @@ class SessionAsk(Message[_SessionAskFields]):
 
     Attributes:
         id:
-            Chosen by the caller; larger than all before on this stream.
+            Chosen by the caller; larger than all before on this stream, and at least 1. A drop has the id of what it drops.
 
             ```proto
             uint64 id = 1;

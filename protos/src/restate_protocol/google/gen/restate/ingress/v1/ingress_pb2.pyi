@@ -665,7 +665,7 @@ class SessionAsk(_message.Message):
     REJECT_AWAKEABLE_FIELD_NUMBER: _builtins.int
     DROP_FIELD_NUMBER: _builtins.int
     id: _builtins.int
-    """Chosen by the caller; larger than all before on this stream."""
+    """Chosen by the caller; larger than all before on this stream, and at least 1. A drop has the id of what it drops."""
     timeout_ms: _builtins.int
     """How long the caller waits, in milliseconds. Unset: as long as the stream lives. Never bounds the invocation."""
     @_builtins.property
@@ -813,7 +813,7 @@ class SessionAnswer(_message.Message):
     id: _builtins.int
     @_builtins.property
     def accepted(self) -> Global___SessionAccepted:
-        """The invocation of a call or attach is durable; its result follows."""
+        """The invocation of a call or attach is durable; its result follows. Left out where the result is there at once."""
 
     @_builtins.property
     def call(self) -> Global___CallResponse: ...
