@@ -4,7 +4,7 @@ Both are ASGI apps over the same admission and an engine that answers at once, c
 app does more: details of errors, headers of the answer and the watch for callers that hang up are in its time. Run it
 with the library, which is no dependency of ours:
 
-    .tools/bin/uv run --frozen --with connectrpc==0.13.0 python -m benchmarks.http_doors
+    .tools/bin/uv run --frozen --no-sync --with connectrpc==0.13.0 python -m benchmarks.http_doors
 """
 
 from __future__ import annotations

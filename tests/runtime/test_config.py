@@ -90,6 +90,7 @@ BAD = [
     ("cors_allowed_origins", "https://app.example/"),
     ("cors_allowed_origins", "https://*.example"),
     ("cors_allowed_origins", "null"),
+    ("cors_allowed_origins", "https://app.example:443"),
     ("cors_allowed_headers", "a b"),
     ("delivery_timeout_ms", "5s"),
     ("otlp_endpoint", "collector"),

@@ -114,6 +114,8 @@ def _origins(text: str) -> tuple[str, ...]:
                 f"{origin!r} is no origin; give scheme://host or scheme://host:port without a path, such as "
                 "https://app.example.com, with commas between, or *"
             )
+        if re.fullmatch(r"http://.*:80|https://.*:443", origin):
+            raise ValueError(f"leave the port out of {origin!r}: browsers do, where it is the usual one")
     return origins
 
 

@@ -20,6 +20,9 @@ message Order {
   google.protobuf.Any anything = 5;
   google.protobuf.Struct free = 6;
   Order next = 7;
+  oneof how { string card = 8; Item other_way = 9; bool cash = 10; }
+  optional string a_note = 11;
+  optional string b_note = 12;
 }
 message Plain { string name = 1; Plain next = 2; }
 """
@@ -79,3 +82,29 @@ def test_names_that_mean_different_things_are_fine(text: str, schema: Schema) ->
 
 def test_a_message_whose_fields_have_one_name_is_read_as_ever(schema: Schema) -> None:
     assert schema.from_json("t.v1.Plain", '{"name": "\\u0041", "next": {}}') == b"\n\x01A\x12\x00"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "fields"),
+    [
+        ('{"card": "a", "cash": true}', "cash", "card and cash"),
+        ('{"cash": false, "card": ""}', "cash", "card and cash"),
+        ('{"other_way": {}, "card": "a"}', "other_way", "card and other_way"),
+        ('{"otherWay": {}, "cash": true}', "cash", "other_way and cash"),
+        ('{"next": {"next": {"card": "a", "cash": true}}}', "next.next.cash", "card and cash"),
+    ],
+)
+def test_two_fields_of_one_oneof_are_refused_with_the_path(schema: Schema, text: str, path: str, fields: str) -> None:
+    with pytest.raises(InvalidMessage) as caught:
+        schema.from_json("t.v1.Order", text)
+    (violation,) = caught.value.violations
+    assert violation.field == path
+    assert violation.description == f"{fields} are both there; the oneof how holds one of them"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"card": "a", "cash": null}', '{"cash": false, "otherWay": null}', '{"aNote": "a", "b_note": "b", "card": "c"}'],
+)
+def test_null_is_as_good_as_absent_and_optional_is_no_choice(schema: Schema, text: str) -> None:
+    assert schema.from_json("t.v1.Order", text)
