@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from restate_runtime.deployments.canonical import DIGEST_BYTES, digest_of
+from restate_runtime.deployments.canonical import DIGEST_BYTES, Digests
 from restate_runtime.deployments.schema import Schema
 
 VALUES = """
@@ -59,6 +59,10 @@ FULL: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def schema(compile_protos: Callable[[Mapping[str, str]], bytes]) -> Schema:
     return Schema(compile_protos({"values/v1/values.proto": VALUES}))
+
+
+def digest_of(schema: Schema, full_name: str, data: bytes) -> bytes:
+    return Digests(schema, full_name)(data)
 
 
 def digest(schema: Schema, value: Any) -> bytes:
@@ -150,6 +154,21 @@ def test_a_contract_that_knows_a_field_later_gives_the_same_digest(
     value = {name: FULL[name] for name in ("text", "maybe", "numbers", "inner", "inners", "b", "data")}
     data = schema.from_json("values.v1.All", json.dumps(value))
     assert digest_of(old, "values.v1.All", data) == digest_of(schema, "values.v1.All", data)
+
+
+def test_so_does_one_whose_messages_have_one_encoding_anyway(
+    compile_protos: Callable[[Mapping[str, str]], bytes],
+) -> None:
+    fields = "message All { string text = 1; %s } message Sub { string a = 1; oneof b { int32 c = 2; bytes d = 3; } }"
+    later = "repeated Sub subs = 2; optional int32 maybe = 3; All next = 5; repeated int32 numbers = 4;"
+    head = 'syntax = "proto3"; package values.v1; '
+    old, new = (Schema(compile_protos({"values/v1/values.proto": head + fields % more})) for more in ("", later))
+    value = {"text": "t", "subs": [{"a": "1", "d": "AAE="}, {}], "maybe": 0, "numbers": [1, 2]}
+    data = new.from_json("values.v1.All", json.dumps(value))
+    assert digest_of(old, "values.v1.All", data) == digest_of(new, "values.v1.All", data)
+    assert digest_of(new, "values.v1.Sub", b"\x1a\x01x\x0a\x01y") == digest_of(
+        new, "values.v1.Sub", b"\x0a\x01y\x1a\x01x"
+    )
 
 
 def test_an_any_that_nobody_knows_counts_by_its_bytes(schema: Schema) -> None:

@@ -22,6 +22,7 @@ from protobuf import (
     DescFieldValueMessage,
     DescFieldValueScalar,
     DescMessage,
+    Message,
     ScalarType,
 )
 
@@ -37,28 +38,106 @@ _FLOATS = {ScalarType.FLOAT: "<f", ScalarType.DOUBLE: "<d"}
 _BYTES, _END_GROUP = 2, 4
 
 
-def digest_of(schema: Schema, full_name: str, data: bytes) -> bytes:
-    """A digest of the value of a message. Bytes that are no such message are equal where they are the same bytes."""
-    try:
-        message = schema.decode(full_name, data)
-    except InvalidMessage:
-        return hashlib.sha256(data).digest()[:DIGEST_BYTES]
-    canonical = _message(schema, message.desc(), message.to_binary())
-    return hashlib.sha256(canonical).digest()[:DIGEST_BYTES]
+class Digests:
+    """Digests of the values of one message.
+
+    Args:
+        schema: the contract that knows it.
+        full_name: of the message.
+    """
+
+    __slots__ = ("_full_name", "_plans", "_schema")
+
+    def __init__(self, schema: Schema, full_name: str) -> None:
+        self._schema = schema
+        self._full_name = full_name
+        self._plans: dict[str, _Plan] = {}
+
+    def __call__(self, data: bytes) -> bytes:
+        """The digest of the value in these bytes. Those that are no such message are equal where they are the same."""
+        try:
+            message = self._schema.decode(self._full_name, data)
+        except InvalidMessage:
+            return _digest(data)
+        return _digest(self._canonical(message))
+
+    def _canonical(self, message: Message[Any]) -> bytes:
+        """The one encoding. Most messages have it once they were decoded and encoded."""
+        encoded = message.to_binary()
+        plain = self._plan(message.desc()).plain and encoded == message.to_binary(write_unknown_fields=False)
+        return encoded if plain else self._sorted(message.desc(), encoded)
+
+    def _plan(self, desc: DescMessage) -> _Plan:
+        plan = self._plans.get(desc.type_name)
+        if plan is None:
+            kinds = {field.number: _kind(field.value) for field in desc.fields}
+            work = {number: kind for number, kind in kinds.items() if _varies(kind)}
+            plan = self._plans[desc.type_name] = _Plan(work)
+            plan.plain = _in_order(list(kinds)) and desc.type_name != _ANY and all(map(self._is_plain, kinds.values()))
+        return plan
+
+    def _is_plain(self, kind: Kind) -> bool:
+        # A message that holds itself is planned already, and not plain: it is sorted, which is never wrong.
+        return self._plan(kind).plain if isinstance(kind, DescMessage) else not _varies(kind)
+
+    def _sorted(self, desc: DescMessage, data: bytes) -> bytes:
+        """The one encoding of what was decoded and encoded, so that each of its fields is well-formed."""
+        work = self._plan(desc).work
+        found: list[tuple[int, bytes, bytes]] = []
+        for number, wire, start, begin, end in _records(data):
+            kind = work.get(number)
+            record = data[start:end] if kind is None else _record(number, wire, self._body(kind, wire, data[begin:end]))
+            # Entries of a map have no order; all else keeps the one that it has.
+            found.append((number, record if isinstance(kind, DescFieldValueMap) else b"", record))
+        found.sort(key=lambda one: one[:2])
+        encoded = b"".join([record for _, _, record in found])
+        return self._any(encoded) if desc.type_name == _ANY else encoded
+
+    def _body(self, kind: Kind, wire: int, body: bytes) -> bytes:
+        if isinstance(kind, ScalarType):
+            return _scalar(kind, body)
+        if wire != _BYTES:
+            return body
+        if isinstance(kind, DescMessage):
+            return self._sorted(kind, body)
+        if isinstance(kind, DescFieldValueMap):
+            return self._entry(kind, body)
+        return body
+
+    def _entry(self, kind: DescFieldValueMap, body: bytes) -> bytes:
+        """An entry of a map: its key is field 1, its value field 2."""
+        parts = [
+            _record(number, wire, self._body(kind.value if number == 2 else None, wire, body[begin:end]))
+            for number, wire, _, begin, end in _records(body)
+        ]
+        return b"".join(sorted(parts))
+
+    def _any(self, encoded: bytes) -> bytes:
+        """What is in an Any, by value, where the contract defines it."""
+        fields = {number: encoded[begin:end] for number, _, _, begin, end in _records(encoded)}
+        name = fields.get(1, b"").decode("utf-8", "replace").rpartition("/")[2]
+        if not self._schema.has(name):
+            return encoded
+        try:
+            message = self._schema.decode(name, fields.get(2, b""))
+        except InvalidMessage:
+            return encoded
+        return name.encode() + b"\x00" + self._canonical(message)
 
 
-def _message(schema: Schema, desc: DescMessage, data: bytes) -> bytes:
-    """The one encoding of a message that was decoded and encoded, so that each of its fields is well-formed."""
-    kinds = {field.number: _kind(field.value) for field in desc.fields}
-    found: list[tuple[int, bytes, bytes]] = []
-    for number, wire, body in _records(data):
-        kind = kinds.get(number)
-        record = _record(number, wire, _body(schema, kind, wire, body))
-        # Entries of a map have no order; all else keeps the one that it has.
-        found.append((number, record if isinstance(kind, DescFieldValueMap) else b"", record))
-    found.sort(key=lambda one: one[:2])
-    encoded = b"".join(record for _, _, record in found)
-    return _any(schema, encoded) if desc.type_name == _ANY else encoded
+class _Plan:
+    """What is known of a message type.
+
+    Attributes:
+        work: the fields whose values have several encodings, by number.
+        plain: decoded and encoded, it has its one encoding, unless it has fields that the contract does not know.
+    """
+
+    __slots__ = ("plain", "work")
+
+    def __init__(self, work: dict[int, Kind]) -> None:
+        self.work = work
+        self.plain = False
 
 
 def _kind(value: Any) -> Kind:
@@ -76,30 +155,21 @@ def _kind(value: Any) -> Kind:
             return None
 
 
-def _body(schema: Schema, kind: Kind, wire: int, body: bytes) -> bytes:
-    if isinstance(kind, ScalarType):
-        return _scalar(kind, body)
-    if wire != _BYTES:
-        return body
-    if isinstance(kind, DescMessage):
-        return _message(schema, kind, body)
-    if isinstance(kind, DescFieldValueMap):
-        return _entry(schema, kind, body)
-    return body
+def _varies(kind: Kind) -> bool:
+    return kind in _FLOATS if isinstance(kind, ScalarType) else isinstance(kind, DescMessage | DescFieldValueMap)
 
 
-def _entry(schema: Schema, kind: DescFieldValueMap, body: bytes) -> bytes:
-    """An entry of a map: its key is field 1, its value field 2."""
-    parts = [
-        _record(number, wire, _body(schema, kind.value if number == 2 else None, wire, part))
-        for number, wire, part in _records(body)
-    ]
-    return b"".join(sorted(parts))
+def _in_order(numbers: list[int]) -> bool:
+    return numbers == sorted(numbers)
 
 
 def _record(number: int, wire: int, body: bytes) -> bytes:
     """A field as it is encoded."""
     return _varint(number << 3 | wire) + (_varint(len(body)) if wire == _BYTES else b"") + body
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()[:DIGEST_BYTES]
 
 
 def _scalar(scalar: ScalarType, body: bytes) -> bytes:
@@ -113,26 +183,14 @@ def _scalar(scalar: ScalarType, body: bytes) -> bytes:
     return b"".join(struct.pack(form, math.nan if math.isnan(number) else number) for number in numbers)
 
 
-def _any(schema: Schema, encoded: bytes) -> bytes:
-    """What is in an Any, by value, where the contract defines it."""
-    fields = {number: body for number, _, body in _records(encoded)}
-    name = fields.get(1, b"").decode("utf-8", "replace").rpartition("/")[2]
-    if not schema.has(name):
-        return encoded
-    try:
-        message = schema.decode(name, fields.get(2, b""))
-    except InvalidMessage:
-        return encoded
-    return name.encode() + b"\x00" + _message(schema, message.desc(), message.to_binary())
-
-
-def _records(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Number, wire type and bytes of each field, without the length where it has one."""
+def _records(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
+    """Number and wire type of each field, where it begins, where its value begins (after a length), and its end."""
     at = 0
     while at < len(data):
+        start = at
         tag, at = _read_varint(data, at)
         end, begin = _end(data, at, tag)
-        yield tag >> 3, tag & 7, data[begin:end]
+        yield tag >> 3, tag & 7, start, begin, end
         at = end
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from restate_protocol.contract.model import DEFAULTS, Defaults, Handler, Service
 from restate_protocol.contract.read import read_contract
@@ -18,7 +17,7 @@ from ..core.records import Deployment
 from ..core.target import Target
 from ..store.base import Store
 from .bounds import UNBOUNDED, Bounds
-from .canonical import digest_of
+from .canonical import Digests
 from .schema import Schema
 
 
@@ -172,5 +171,5 @@ class Registry:
         if loaded is None or contract is None or found is None:
             return None
         in_workflow = contract.kind is ServiceKind.WORKFLOW
-        digest = partial(digest_of, loaded.schema, found.request)
+        digest = Digests(loaded.schema, found.request)
         return Target(service, found, loaded.deployment.id, in_workflow, contract, digest)
