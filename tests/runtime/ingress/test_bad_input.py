@@ -22,7 +22,7 @@ from restate_runtime.ingress.reasons import Reason
 
 from tests.runtime.ingress.bad_input import CART, INGRESS, LIMITS, SAY, TABLE, Row, wrong
 from tests.runtime.ingress.real import Real, real
-from tests.runtime.ingress.ways import WAYS, Ask, Seen
+from tests.runtime.ingress.ways import BY_MESSAGE, WAYS, Ask, Seen
 
 
 def _forms(row: Row, schema: Schema, types: Mapping[str, str]) -> Row:
@@ -37,8 +37,7 @@ def _fits(row: Row, way: str) -> bool:
     _, form, _ = WAYS[way]
     if row.message is None and getattr(row, form) is None:
         return False
-    # Ingress.Call has fields for what headers say elsewhere, and calls handlers only.
-    return not (way.startswith("Ingress.Call") and (row.headers or row.path.startswith(INGRESS)))
+    return not (way in BY_MESSAGE and (row.headers or row.path.startswith(INGRESS)))
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +91,7 @@ async def test_bad_input_is_refused(
     await check(it, way, _forms(TABLE[name], shop_schema, request_types))
 
 
-DIRECT = [way for way in WAYS if not way.startswith("Ingress.Call")]
+DIRECT = [way for way in WAYS if way not in BY_MESSAGE]
 
 Prepare = Callable[[Real], Awaitable[Row]]
 

@@ -108,6 +108,19 @@ async def test_an_encoding_that_is_not_known_is_refused(client: Client, engine: 
     assert engine.submissions == []
 
 
+async def test_a_deadline_that_has_passed_on_arrival_starts_nothing(server: Server, engine: Any) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(PREFACE + _request(b"", {"grpc-timeout": "1n"}))
+    while True:
+        kind, flags, _ = await _frame(reader)
+        if kind == 4 and not flags & 1:
+            writer.write(SETTINGS_ACK)
+        elif kind == 3 or (kind == 1 and flags & 1):
+            break  # the stream ended
+    writer.close()
+    assert engine.submissions == []
+
+
 # Sizes
 
 
@@ -271,21 +284,8 @@ async def test_health_of_an_unknown_service_is_not_found_and_says_which(client: 
 
 async def _raw_call(port: int, payload: bytes, encoding: str) -> bytes:
     """The DATA of the response to a call by hand, which shows whether it is compressed."""
-    headers = {
-        ":method": "POST",
-        ":scheme": "http",
-        ":path": SAY,
-        ":authority": "localhost",
-        "te": "trailers",
-        "content-type": "application/grpc",
-        "grpc-accept-encoding": "gzip",
-    }
-    if encoding:
-        headers["restate-response-encoding"] = encoding
-    block = b"".join(_literal(name, value) for name, value in headers.items())
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    message = b"\x00" + struct.pack(">I", len(payload)) + payload
-    writer.write(PREFACE + _framed(1, 0x4, block) + _framed(0, 0x1, message))
+    writer.write(PREFACE + _request(payload, {"restate-response-encoding": encoding} if encoding else {}))
     data = b""
     while True:
         kind, flags, part = await _frame(reader)
@@ -296,6 +296,23 @@ async def _raw_call(port: int, payload: bytes, encoding: str) -> bytes:
         elif kind == 1 and flags & 1:
             writer.close()
             return data
+
+
+def _request(payload: bytes, more: dict[str, str]) -> bytes:
+    """A call of SAY, as frames."""
+    headers = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": SAY,
+        ":authority": "localhost",
+        "te": "trailers",
+        "content-type": "application/grpc",
+        "grpc-accept-encoding": "gzip",
+        **more,
+    }
+    block = b"".join(_literal(name, value) for name, value in headers.items())
+    message = b"\x00" + struct.pack(">I", len(payload)) + payload
+    return _framed(1, 0x4, block) + _framed(0, 0x1, message)
 
 
 def _framed(kind: int, flags: int, payload: bytes) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,6 +22,9 @@ from restate_protocol.gen.restate.ingress.v1 import ingress_pb
 from restate_protocol.status import StatusCode
 
 CALL = "/restate.ingress.v1.Ingress/Call"
+SESSION = "/restate.ingress.v1.Ingress/Session"
+#: Ways that call handlers only, and have fields for what headers say elsewhere.
+BY_MESSAGE = ("Session", "Ingress.Call", "Ingress.Call json")
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,28 @@ async def by_call_json(doors: Doors, ask: Ask) -> Seen:
     return await over_json(doors, Ask(CALL, None, json.dumps(body).encode(), ask.headers))
 
 
+async def by_session(doors: Doors, ask: Ask) -> Seen:
+    """A call on a stream of Ingress.Session, which has no way of its own to say when to try again."""
+    service, _, handler = ask.path[1:].partition("/")
+    given: Any = Oneof("payload", ask.binary)
+    wanted: Any = Oneof("call", ingress_pb.CallRequest(service=service, handler=handler, request=given))
+    method: Any = doors.channel.stream_stream(SESSION)
+    stream = method()
+    asks = [ingress_pb.SessionAsk(id=1, request=wanted)]
+    await stream.write(ingress_pb.SessionRequest(asks=asks).to_binary())
+    answers: list[Any] = []
+    while not answers:
+        answers = ingress_pb.SessionResponse.from_binary(await stream.read()).answers
+    stream.cancel()
+    [answer] = answers
+    assert answer.answer.field == "error", f"{ask} was taken"
+    error = answer.answer.value
+    details = [(one.type_url.rpartition("/")[2], one.value) for one in error.details]
+    source = "handler" if error.from_handler else "ingress"
+    seen = _seen(StatusCode(error.code).name, error.message, source, 0, details, False)
+    return replace(seen, retry=(seen.retry[0], seen.retry[0]))
+
+
 async def _connect(doors: Doors, ask: Ask, content_type: str, body: bytes) -> Seen:
     headers = {**ask.headers, "content-type": content_type}
     answer = await doors.http.post(ask.path, content=body, headers=headers)
@@ -174,6 +199,7 @@ WAYS: dict[str, tuple[Way, str, str]] = {
     "connect proto": (over_proto, "binary", "http"),
     "gRPC-Web": (over_grpc_web, "binary", "http"),
     "gRPC-Web json": (over_grpc_web_json, "json", "http"),
+    "Session": (by_session, "binary", "grpc"),
     "Ingress.Call": (by_call, "binary", "grpc"),
     "Ingress.Call json": (by_call_json, "json", "http"),
 }
