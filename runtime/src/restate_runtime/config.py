@@ -171,7 +171,8 @@ class Settings:
     max_waiting_callers: int = _setting(
         10_000,
         "callers",
-        "How many requests may wait for their answers on all ingress ports together. One more is refused.",
+        "How many requests may wait for their answers on all ingress ports together. One more is refused. "
+        "Callers of services with waiting work may take half of the places.",
         _whole(1, 10_000_000),
     )
     max_queued_invocations: int = _setting(

@@ -40,7 +40,7 @@ async def _refused(one: Rig, service: str = "Plain", key: str | None = None, *, 
 
 async def test_callers_who_wait_are_bounded(store: MemoryStore) -> None:
     async with rig(store, load_limits=LoadLimits(waiting_callers=3)) as one:
-        await _away(one)
+        await one.endpoint()
         waiting = [await one.submit() for _ in range(2)]
         waiting.append(await one.engine.attach(waiting[0].invocation_id))
         assert one.engine.load().waiting_callers == 3
@@ -49,6 +49,20 @@ async def test_callers_who_wait_are_bounded(store: MemoryStore) -> None:
             await one.engine.attach(waiting[0].invocation_id)
         waiting.pop().close()
         await one.submit()
+
+
+async def test_callers_of_a_service_that_does_not_keep_up_leave_half_of_the_places(store: MemoryStore) -> None:
+    async with rig(store, load_limits=LoadLimits(waiting_callers=6)) as one:
+        endpoint = await one.endpoint()
+        for _ in range(3):
+            await one.submit("Object", key="k")  # the first runs, the others wait for its key
+        error = await _refused(one, "Object", "k")
+        assert error.bound is Bound.WAITING_CALLERS
+        assert "the other half of the limit of 6" in error.message
+        for _ in range(3):
+            await one.submit("Plain")
+        assert (await _refused(one, "Plain")).bound is Bound.WAITING_CALLERS
+        endpoint.end(await endpoint.started())
 
 
 async def test_a_send_waits_only_until_it_is_durable(store: MemoryStore) -> None:

@@ -279,7 +279,6 @@ class Engine(Verbs):
             message = f"no deployment serves {submission.service}/{submission.handler}"
             raise TerminalError(message, code=StatusCode.UNIMPLEMENTED)
         self._check_running()
-        self.doorkeeper.check_caller()
         delayed = bool(submission.delay_ms)
         self.doorkeeper.check_work(submission.service, target.deployment_id, len(submission.payload), delayed=delayed)
         invocation_id, derived = self._id_for(submission, target)

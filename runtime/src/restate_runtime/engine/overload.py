@@ -103,11 +103,13 @@ class Doorkeeper:
         """
         limit = self.limits.waiting_callers
         if self._callers() >= limit:
-            message = f"{limit} callers wait for answers, which is the limit"
-            raise _overloaded(Bound.WAITING_CALLERS, message)
+            raise _overloaded(Bound.WAITING_CALLERS, f"{limit} callers wait for answers, which is the limit")
 
     def check_work(self, service: str, deployment_id: str, size: int, *, delayed: bool) -> None:
-        """One more invocation.
+        """One more invocation, whose caller waits at least until it is durable.
+
+        Half of the places for callers is kept for services that keep up with their work, so that an endpoint that
+        hangs does not take the places of all.
 
         Args:
             deployment_id: where new invocations of the service go.
@@ -115,17 +117,30 @@ class Doorkeeper:
             delayed: it is due later: until then it is a row in the store, and waits in no queue.
 
         Raises:
-            Overloaded: too many wait to run, or too much is in memory. One payload is taken whatever its size where
-                nothing else is in memory.
+            Overloaded: too many callers wait, too many invocations wait to run, or too much is in memory. One payload
+                is taken whatever its size where nothing else is in memory.
         """
         limits = self.limits
-        if not delayed and self._queued(service, deployment_id) >= limits.queued_invocations:
-            message = f"{limits.queued_invocations} invocations wait to run {service}, which is the limit"
-            raise _overloaded(Bound.QUEUED_INVOCATIONS, message)
+        self.check_caller()
+        queued = self._queued(service, deployment_id)
+        if queued and not delayed:
+            self._check_queued(service, queued)
         held = self._held_bytes()
         if held and held + size > limits.bytes_in_flight:
             message = f"{held} bytes of journals are in memory and {size} more would pass the limit of "
             raise _overloaded(Bound.BYTES_IN_FLIGHT, f"{message}{limits.bytes_in_flight} bytes")
+
+    def _check_queued(self, service: str, queued: int) -> None:
+        """The service does not keep up with its work."""
+        limits = self.limits
+        if queued >= limits.queued_invocations:
+            message = f"{limits.queued_invocations} invocations wait to run {service}, which is the limit"
+            raise _overloaded(Bound.QUEUED_INVOCATIONS, message)
+        half = (limits.waiting_callers + 1) // 2
+        if self._callers() >= half:
+            message = f"invocations of {service} wait to run, and {half} callers wait for answers: the other half of "
+            rest = f"the limit of {limits.waiting_callers} is kept for services that keep up"
+            raise _overloaded(Bound.WAITING_CALLERS, message + rest)
 
 
 def _overloaded(bound: Bound, message: str) -> Overloaded:
