@@ -149,6 +149,20 @@ async def test_each_refusal_has_its_class_code_reason_and_words(do: Do, case: Ca
     assert error.tries == 1
 
 
+async def test_the_key_of_another_request_names_the_invocation_that_has_it(do: Do) -> None:
+    known = await do(lambda on: Carts(on).add.handle(key=1, idempotency_key="over").lookup())
+    with pytest.raises(restate_client.IdempotencyKeyReused) as caught:
+        await do(lambda on: Carts(on).add(AddRequest(cart_id=1, item="other"), idempotency_key="over"))
+    assert (caught.value.invocation_id, caught.value.code) == (known.invocation_id, StatusCode.ALREADY_EXISTS)
+
+
+async def test_a_run_that_was_started_names_its_invocation(do: Do) -> None:
+    known = await do(lambda on: Orders(on).run.handle(key="started").lookup())
+    with pytest.raises(restate_client.WorkflowAlreadyStarted) as caught:
+        await do(lambda on: Orders(on).run(OrderRequest(order_id="started")))
+    assert caught.value.invocation_id == known.invocation_id
+
+
 async def test_what_goes_well_goes_well_every_way(do: Do, env: Environment) -> None:
     assert list((await do(lambda on: Carts(on).add(AddRequest(cart_id=2)))).items) == ["cart 2"]
     found = await do(lambda on: Carts(on).add.handle(key=1, idempotency_key="over").lookup())
