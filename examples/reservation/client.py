@@ -13,14 +13,11 @@ INGRESS = os.environ.get("RESTATE_INGRESS", "localhost:8080")
 
 async def reserve(product: str, reservation_id: str) -> Reservation:
     request = ReserveRequest(product=product, reservation_id=reservation_id)
-    async with restate_client.connect(INGRESS) as restate:
-        while True:
-            try:
-                return await ProductsClient(restate).reserve(request)
-            except restate_client.ConnectionFailed:
-                # Was it reserved or not? Nobody can know, and it does not matter: the id makes asking again safe.
-                print("asking again", flush=True)
-                await asyncio.sleep(0.2)
+    # When a connection breaks, was it reserved or not? Nobody can know, and it does not matter: the request has an
+    # idempotency key, so the client asks again by itself. Here for as long as it takes.
+    patient = restate_client.RetryPolicy(max_duration=None)
+    async with restate_client.connect(INGRESS, retry=patient) as restate:
+        return await ProductsClient(restate).reserve(request)
 
 
 async def main(product: str, reservation_id: str) -> None:
