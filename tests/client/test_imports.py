@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from importlib import metadata
 
 import restate_client
 
@@ -24,7 +26,14 @@ def test_generated_code_loads_neither_grpc_nor_the_sdk() -> None:
 
 
 def test_a_connection_loads_no_sdk_and_no_runtime() -> None:
-    assert not loaded_by("from restate_client import connect") & {"restate_sdk", "restate_runtime", "google.protobuf"}
+    program = "from restate_client import connect, sync; connect(); sync.connect()"
+    assert not loaded_by(program) & {"restate_sdk", "restate_runtime", "google.protobuf"}
+
+
+def test_the_client_needs_grpc_and_the_protocol_package_and_nothing_else() -> None:
+    needed = metadata.requires("restate-grpc-client") or []
+    always = [one for one in needed if "extra ==" not in one]
+    assert sorted(re.split(r"[^\w-]", one)[0] for one in always) == ["grpcio", "restate-grpc-protocol"]
 
 
 def test_every_public_name_is_there() -> None:

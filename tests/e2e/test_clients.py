@@ -74,6 +74,24 @@ async def test_calls_that_wait_finish_after_the_runtime_is_back(world: World, ca
     assert world.marks().count("end 1") == 5
 
 
+@pytest.mark.parametrize("call", ["unary", "threads"], indirect=True)
+async def test_a_call_without_any_key_whose_invocation_is_known_is_attached_to(world: World, call: Call) -> None:
+    """gRPC keeps what a call said before its connection was lost. Over a session the same comes as `accepted`."""
+    from gen.bench.v1.bench_pb import DoRequest
+    from gen.bench.v1.bench_restate import PlainClient
+
+    runtime = world.runtime()
+    world.endpoint()
+    world.register()
+    nap = DoRequest(text="sleep", count=1000)
+    calling = asyncio.ensure_future(call(lambda on: PlainClient(on).do(nap)))
+    await asyncio.to_thread(wait_for, lambda: "end 0" in world.marks(), "the call to be on its way")
+    await asyncio.to_thread(runtime.kill)
+    await asyncio.to_thread(world.runtime)
+    assert (await calling).count == 1000
+    assert world.marks().count("end 0") == 1
+
+
 async def test_handles_by_key_find_what_somebody_else_started(world: World, call: Call) -> None:
     from gen.bench.v1.bench_pb import KeyedRequest
     from gen.bench.v1.bench_restate import FlowClient, ObjectClient
