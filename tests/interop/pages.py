@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.server
+import os
 import queue
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -82,11 +84,14 @@ class Pages:
             f"{self.origin}/?{query}",
         ]
         with log.open("wb") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+            # The program may be a script around the browser: what is ended is the group of both.
+            process = subprocess.Popen(
+                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
+            )
         try:
             return self._results.get(timeout=PATIENCE_S)
         except queue.Empty:
             raise AssertionError(f"the page posted nothing; the browser said: {log.read_text()}") from None
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
