@@ -10,9 +10,12 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from protobuf import Oneof
+from restate_protocol.errors import TerminalError
 from restate_protocol.gen.restate.ingress.v1 import ingress_pb as pb
 from restate_protocol.ids import invocation_id_text, workflow_invocation_id
 from restate_protocol.journal import Failure, Value
+from restate_protocol.status import StatusCode
+from restate_runtime.engine.overload import Bound, Overloaded
 from restate_runtime.ingress.admission import Admission, Limits
 from restate_runtime.ingress.grpc import GrpcIngress
 from restate_runtime.ingress.session import SessionLimits
@@ -207,6 +210,33 @@ async def test_one_more_than_the_credits_is_refused_and_the_rest_live_on(stream:
     engine.answer = lambda submission: Value(submission.payload)
     await stream.ask(call(CREDITS + 2))
     assert set(await stream.answers(2)) == {1, CREDITS + 2}
+
+
+async def test_what_is_too_much_for_the_runtime_is_refused_with_a_time_to_come_back(
+    stream: Stream, server: Server, engine: Any
+) -> None:
+    engine.error = Overloaded(Bound.WAITING_CALLERS, "too many wait")
+    await stream.ask(call(1))
+    error = (await stream.answers(1))[1].value
+    assert (error.code, error.message, error.from_handler) == (8, "too many wait", False)
+    assert {one.type_url.rpartition("/")[2] for one in error.details} == {
+        "google.rpc.ErrorInfo",
+        "google.rpc.RetryInfo",
+    }
+    engine.error = RuntimeError("a defect")
+    await stream.ask(call(2))
+    error = (await stream.answers(1))[2].value
+    assert (error.code, "a defect" in error.message) == (13, False)
+    assert server.ingress.answers.by_code() == {"OK": 0, "RESOURCE_EXHAUSTED": 1, "INTERNAL": 1}
+
+
+async def test_a_used_idempotency_key_names_its_invocation(stream: Stream, engine: Any) -> None:
+    known = invocation_id_text(KNOWN)
+    metadata = {"restate-invocation-id": known}
+    engine.error = TerminalError("another request", code=StatusCode.ALREADY_EXISTS, metadata=metadata)
+    await stream.ask(call(1))
+    error = (await stream.answers(1))[1].value
+    assert (error.code, error.invocation_id) == (6, known)
 
 
 async def test_a_timeout_ends_the_wait_and_not_the_invocation(stream: Stream, engine: Any) -> None:
