@@ -34,7 +34,7 @@ DEFAULT_WINDOW = Window()
 class Stage(enum.Enum):
     """How far an attempt is that no endpoint has."""
 
-    READING = "reading"  # its state is being read; it stands in no line, or keeps its place in it
+    READING = "reading"  # its state is being read, or its frame made; it stands in no line, or keeps its place in it
     PARKED = "parked"  # only its id is kept
     ASKED = "asked"  # it was asked for, and is being brought back
     HELD = "held"  # its frame is there

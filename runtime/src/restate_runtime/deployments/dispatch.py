@@ -54,12 +54,22 @@ class Dispatcher:
     # From the engine
 
     def wants(self, deployment_id: str, invocation_id: bytes, epoch: int) -> bool:
-        """Whether the start of an attempt is wanted now. If not, it was put into the backlog and is asked for later."""
+        """Whether the start of an attempt is wanted now.
+
+        If not, it was put into the backlog and is asked for later; or it was asked for twice, because the last session
+        ended and another began meanwhile, and has been started.
+        """
         waiting = self._waiting.get(invocation_id)
         if waiting is not None and waiting.epoch == epoch:
-            return waiting.stage is not Stage.PARKED
+            asked = waiting.stage is Stage.ASKED
+            if asked:
+                waiting.stage = Stage.READING
+            return asked
         if waiting is not None:
             self._leave(invocation_id, waiting)
+        placed = self._placed.get(invocation_id)
+        if placed is not None and placed.epoch_of(invocation_id) == epoch:
+            return False
         if deployment_id not in self._backlogs and self._free_session(deployment_id) is not None:
             return True
         if self._has_room(deployment_id):
@@ -69,11 +79,8 @@ class Dispatcher:
 
     def expect(self, invocation_id: bytes, epoch: int) -> None:
         """A start will follow; what is told before it belongs to the journal it carries."""
-        waiting = self._waiting.get(invocation_id)
-        if waiting is None:
+        if invocation_id not in self._waiting:
             self._waiting[invocation_id] = Waiting(epoch, Stage.READING)
-        else:
-            waiting.stage = Stage.READING
 
     def start(self, deployment_id: str, frame: pb.Start) -> bool:
         """Starts an attempt as soon as a session of the deployment has credit. False: it was parked."""
@@ -82,8 +89,8 @@ class Dispatcher:
         if waiting is not None:
             if waiting.epoch != frame.epoch:
                 return True  # a later attempt replaced it while its state was read
-            if waiting.stage is Stage.PARKED:
-                return False  # the last session ended while its state was read
+            if waiting.stage is not Stage.READING:
+                return False  # the last session ended while its state was read; it is asked for anew
             frame.entries.extend(waiting.early)
             frame.journal_length = len(frame.entries)
             if waiting.suspends:
