@@ -192,6 +192,7 @@ class FakeSession:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._writing = asyncio.Lock()
         self.broken = asyncio.Event()
+        self.ended = asyncio.Event()
 
     async def serve(self, requests: AsyncIterator[bytes]) -> None:
         """Until the caller has enough, or it breaks."""
@@ -205,6 +206,7 @@ class FakeSession:
         await asyncio.gather(reading, breaking, return_exceptions=True)
         for task in self._tasks.values():
             task.cancel()
+        self.ended.set()
         if self.broken.is_set():
             await self.context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
 

@@ -177,6 +177,8 @@ async def test_a_runtime_that_drains_gets_no_more_asks_on_that_stream_and_still_
     gate.open()
     assert [(await call).value for call in (first, second)] == ["0", "0"]
     assert len(ingress.sessions) == 2
+    await ingress.sessions[0].ended.wait()
+    assert not ingress.sessions[1].ended.is_set()
 
 
 async def test_all_calls_of_a_stream_that_breaks_are_made_again_on_another(ingress: FakeIngress, echo: Any) -> None:

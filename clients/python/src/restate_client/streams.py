@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -55,6 +56,7 @@ class Stream:
         self._asks: Asks[Waiter] = Asks()
         self._displaced = displaced
         self._opened = False
+        self._draining = False
         self.usable = True
         self._wake = asyncio.Event()
         self._call: _Call = channel.stream_stream(SESSION)(metadata=metadata)
@@ -122,15 +124,14 @@ class Stream:
             self._end(failure)
 
     async def _write(self) -> None:
-        wake, asks, call = self._wake, self._asks, self._call
-        while True:
-            await wake.wait()
-            wake.clear()
-            while batch := asks.take():
-                try:
-                    await call.write(pb.SessionRequest(asks=batch).to_binary())
-                except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                    return  # the reader knows why
+        with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # the reader knows why
+            while not (self._draining and not len(self._asks)):
+                await self._wake.wait()
+                self._wake.clear()
+                while batch := self._asks.take():
+                    await self._call.write(pb.SessionRequest(asks=batch).to_binary())
+            # The runtime waits for nothing more of this stream when it stops.
+            await self._call.done_writing()
 
     def _read(self, response: pb.SessionResponse) -> None:
         if response.opened is not None:
@@ -141,6 +142,7 @@ class Stream:
         for answer in response.answers:
             self._answer(answer)
         if response.draining:
+            self._draining = True
             self.usable = False
             self._displace(self._asks.unsent())
         self._wake.set()
