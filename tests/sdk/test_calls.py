@@ -9,6 +9,7 @@ import pytest
 from restate_protocol import codec, ids
 from restate_protocol import journal as j
 from restate_protocol.errors import IdError
+from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_sdk import StatusCode, TerminalError
 
 from .gen.shop.v1.shop_pb import AddRequest, AddResponse, OrderRequest, OrderResponse, PayRequest, PayResponse, SoldOut
@@ -224,3 +225,4 @@ async def test_the_response_type_is_checked() -> None:
         (failed,) = (await runtime.run(PAY, PayRequest())).failures
     assert failed.failure is not None
     assert "must return a PayResponse, and returned OrderResponse" in failed.failure.message
+    assert failed.behavior == pb.Failed.Behavior.PAUSE

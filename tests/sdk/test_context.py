@@ -10,7 +10,7 @@ import pytest
 from restate_protocol import awaiting, codec, ids
 from restate_protocol import journal as j
 from restate_protocol.errors import IdError
-from restate_sdk import StatusCode, TerminalError, select
+from restate_sdk import MisuseError, StatusCode, TerminalError, select
 
 from .gen.shop.v1.shop_pb import (
     Address,
@@ -181,7 +181,7 @@ class TestAwakeables:
         async def body(ctx: CheckoutContext) -> object:
             with pytest.raises(IdError):
                 ctx.resolve_awakeable("nonsense", 1)
-            with pytest.raises(TypeError, match="cannot be journaled"):
+            with pytest.raises(MisuseError, match=r"awakeable awk_\w+ was given a object, which cannot be journaled"):
                 ctx.resolve_awakeable(ids.awakeable_id_text(b"x" * 16, 3), object())
             return "refused"
 

@@ -7,16 +7,17 @@ import random
 import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_sdk import MisuseError, gather
 
-from .gen.shop.v1.shop_pb import PayRequest
-from .gen.shop.v1.shop_restate import CheckoutContext
-from .handlers import PAY, Checkout
+from .gen.shop.v1.shop_pb import ApproveRequest, PayRequest, PayResponse
+from .gen.shop.v1.shop_restate import CheckoutContext, OrderSharedContext
+from .handlers import APPROVE, PAY, Checkout, Order
 from .runtime import FakeRuntime
 
 Body = Callable[[CheckoutContext], Awaitable[object]]
@@ -75,6 +76,55 @@ async def test_a_number_drawn_in_a_step_pauses_the_invocation(function: Callable
     assert failed.behavior == pb.Failed.Behavior.PAUSE
     assert failed.failure is not None
     assert failed.failure.message.startswith("MisuseError")
+
+
+async def _resolves(ctx: CheckoutContext) -> None:
+    ctx.resolve_awakeable(ids.awakeable_id_text(b"x" * 16, 3), object())
+
+
+async def _signals(ctx: CheckoutContext) -> None:
+    ctx.invocation(ids.invocation_id_text(b"x" * 16)).signal("go", object())
+
+
+async def _returns_nothing(ctx: CheckoutContext) -> None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (_resolves, "awakeable awk_"),
+        (_signals, "signal 'go' was given a object, which cannot be journaled: it takes a message, bytes,"),
+        (_returns_nothing, "shop.v1.Checkout/Pay must return a PayResponse, and returned NoneType"),
+    ],
+)
+async def test_a_value_that_nothing_can_write_pauses_the_invocation(body: Body, named: str) -> None:
+    class Raw(Checkout):
+        async def pay(self, ctx: CheckoutContext, request: PayRequest, /) -> PayResponse:
+            result: Any = await body(ctx)
+            return cast(PayResponse, result)
+
+    async with FakeRuntime(Raw(body)) as runtime:
+        one = await runtime.run(PAY, PayRequest())
+    assert [j.type_name(entry) for entry in one.commands] == ["input"]
+    (failed,) = one.failures
+    assert failed.behavior == pb.Failed.Behavior.PAUSE
+    assert failed.failure is not None
+    assert failed.failure.message.startswith(f"MisuseError: {named}")
+
+
+async def test_a_promise_is_resolved_with_a_value_of_its_field() -> None:
+    async def body(ctx: OrderSharedContext) -> object:
+        wrong: Any = object()
+        await ctx.promises.approved.resolve(wrong)
+        return "resolved"
+
+    async with FakeRuntime(Order(approve=body)) as runtime:
+        (failed,) = (await runtime.run(APPROVE, ApproveRequest(order_id="o"), key="o")).failures
+    assert failed.behavior == pb.Failed.Behavior.PAUSE
+    assert failed.failure is not None
+    assert "promise approved was given a object" in failed.failure.message
+    assert "the field approved of shop.v1.OrderPromises" in failed.failure.message
 
 
 async def forever(ctx: CheckoutContext) -> None:

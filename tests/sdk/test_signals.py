@@ -9,7 +9,7 @@ import pytest
 from restate_protocol import codec, ids
 from restate_protocol import journal as j
 from restate_protocol.errors import IdError
-from restate_sdk import StatusCode, TerminalError, first_success, gather, race, select, timeout
+from restate_sdk import MisuseError, StatusCode, TerminalError, first_success, gather, race, select, timeout
 
 from .gen.shop.v1.shop_pb import Address, PayRequest, PayResponse
 from .gen.shop.v1.shop_restate import CheckoutClient, CheckoutContext
@@ -229,7 +229,7 @@ class TestHandles:
 
     async def test_a_value_that_cannot_be_journaled_is_refused(self) -> None:
         async def body(ctx: CheckoutContext) -> object:
-            with pytest.raises(TypeError, match="the value of signal 'go' cannot be journaled"):
+            with pytest.raises(MisuseError, match="signal 'go' was given a object, which cannot be journaled"):
                 ctx.invocation(OTHER).signal("go", object())
             return "refused"
 

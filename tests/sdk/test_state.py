@@ -10,7 +10,7 @@ import pytest
 from restate_protocol import codec
 from restate_protocol import journal as j
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_sdk import StatusCode
+from restate_sdk import MisuseError, StatusCode
 
 from .gen.shop.v1.shop_pb import AddRequest, AddResponse, Address, CartState, LookRequest, LookResponse
 from .gen.shop.v1.shop_restate import CartContext, CartSharedContext
@@ -198,9 +198,9 @@ def _state(entries: list[bytes]) -> dict[int, bytes]:
 
 
 @pytest.mark.parametrize("name", ["total", "items"])
-async def test_a_value_of_another_type_is_a_type_error_at_the_line_that_sets_it(name: str) -> None:
+async def test_a_value_of_another_type_is_a_misuse_at_the_line_that_sets_it(name: str) -> None:
     async def body(ctx: CartContext) -> list[str]:
-        with pytest.raises((TypeError, ValueError)):
+        with pytest.raises(MisuseError, match=rf"state {name} was given a object.*the field {name} of shop\.v1\.Cart"):
             getattr(ctx.state, name).set(object())
         return ["refused"]
 

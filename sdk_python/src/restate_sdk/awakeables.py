@@ -69,7 +69,7 @@ class AwakeableOperations:
 
         Raises:
             IdError: it is not an awakeable's id.
-            TypeError: the value can be none of these.
+            MisuseError: the value can be none of these.
         """
         ids.parse_awakeable_id(awakeable_id)
         written, message = calls.given_value(value, f"awakeable {awakeable_id}", serde)

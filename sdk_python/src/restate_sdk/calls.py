@@ -12,7 +12,8 @@ from restate_protocol.journal import BYTES, JSON, Headers, Result, Value
 from restate_protocol.services import HandlerDescriptor, HandlerMode
 from restate_protocol.status import StatusCode
 
-from . import values
+from . import misuse, values
+from .errors import MisuseError
 from .serde import Serde, checked
 
 Res = TypeVar("Res")
@@ -81,11 +82,28 @@ def read_given(what: str, annotation: Any, serde: Serde[Any] | None, result: Res
     return values.read(result, annotation, f"the value given to {what}", serde)
 
 
+_GIVEN = "a message, bytes, what JSON holds, a dataclass or a pydantic model"
+
+
+def field_value(what: str, cls: type[Any], attribute: str, value: object) -> bytes:
+    """The bytes of a value of state or of a promise: those of the message with only that field.
+
+    Raises:
+        MisuseError: it is not a value of the field.
+    """
+    try:
+        return codec.encode(codec.with_field(cls, attribute, value))
+    except Exception as error:  # each flavour of messages has its own errors
+        wanted = f"what the field {attribute} of {codec.full_name(cls)} holds"
+        raise MisuseError(misuse.value(what, value, wanted, error)) from error
+
+
 def given_value(value: object, what: str, serde: Serde[Any] | None = None) -> tuple[Value, type[Any] | None]:
     """A value for somebody else as it is journaled, and its class where it is a message.
 
     Raises:
-        TypeError: it cannot be journaled, or the serde is none.
+        MisuseError: it cannot be journaled.
+        TypeError: the serde is none.
     """
     try:
         if serde is None:
@@ -93,7 +111,8 @@ def given_value(value: object, what: str, serde: Serde[Any] | None = None) -> tu
         else:
             written, _ = values.encode_by(checked(serde, what), value)
     except values.Unwritable as error:
-        raise TypeError(f"the value of {what} cannot be journaled: {error}") from error
+        wanted = _GIVEN if serde is None else f"what its serde of {serde.tag} writes"
+        raise MisuseError(misuse.value(what, value, wanted, error)) from error
     return written, None if serde is not None or written.type in (JSON, BYTES) else type(value)
 
 

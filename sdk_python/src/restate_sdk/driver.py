@@ -108,9 +108,10 @@ def _request(cls: type[Any], payload: bytes, name: str) -> Any:
 
 def _response(bound: BoundHandler, response: Any) -> Value:
     expected = bound.descriptor.response
+    name = f"{bound.descriptor.service}/{bound.descriptor.name}"
     if not isinstance(response, expected):
-        raise TypeError(
-            f"{bound.descriptor.service}/{bound.descriptor.name} must return a {expected.__name__}, and returned"
-            f" {type(response).__name__}"
-        )
-    return Value(codec.encode(response))
+        raise MisuseError(misuse.response(name, response, expected.__name__))
+    try:
+        return Value(codec.encode(response))
+    except Exception as error:  # each flavour of messages has its own errors
+        raise MisuseError(misuse.response(name, response, expected.__name__, error)) from error

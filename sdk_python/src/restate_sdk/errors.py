@@ -52,7 +52,8 @@ class RetryableError(RestateError):
 
 
 class MisuseError(RestateError):
-    """The context or one of its futures was used where replay could not repeat it, or a shared handler wrote state.
+    """The context or one of its futures was used where replay could not repeat it, a shared handler wrote state, or an
+    operation or the handler itself gave a value that is not of the contract's type or that nothing can write.
 
     The attempt fails and the invocation is paused: the same code would do it again. Mend it, then resume.
     """

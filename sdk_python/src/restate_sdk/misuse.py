@@ -65,3 +65,20 @@ def future(method: str) -> str:
         f"a durable future was used as a future of asyncio (.{method}), as asyncio.wait does. Use"
         " `restate_sdk.select`, `race`, `as_completed` or `gather`, or give asyncio tasks that await it"
     )
+
+
+def value(what: str, given: object, wanted: str, why: object) -> str:
+    """A value that an operation cannot write. The same code would give it again."""
+    return (
+        f"{what} was given a {type(given).__name__}, which cannot be journaled: it takes {wanted} ({why}). Give it such"
+        " a value, then resume the invocation"
+    )
+
+
+def response(handler: str, given: object, wanted: str, why: object = None) -> str:
+    """A handler that did not return its response."""
+    because = "" if why is None else f", which cannot be encoded ({why})"
+    return (
+        f"{handler} must return a {wanted}, and returned {type(given).__name__}{because}. Return a {wanted}, then"
+        " resume the invocation"
+    )

@@ -15,6 +15,7 @@ from restate_protocol.futures import DurableFuture
 from restate_protocol.journal import Failure, Result, Value
 from restate_protocol.status import StatusCode
 
+from . import calls
 from .failures import error_of, known_errors
 from .futures import CommandFuture, Waitable
 from .vm.awaiting import Tree
@@ -86,10 +87,11 @@ class PromiseField(Waitable[T]):
         """Completes the promise with a value. Journaled.
 
         Raises:
-            TypeError: the value does not fit the promise.
+            MisuseError: the value does not fit the promise.
             TerminalError: when awaited: FAILED_PRECONDITION, it was completed before.
         """
-        data = codec.encode(codec.with_field(self._entry.message, self._entry.attribute, value))
+        entry = self._entry
+        data = calls.field_value(f"promise {entry.name}", entry.message, entry.attribute, value)
         return self._complete(Value(data))
 
     def reject(self, message: str, *, code: StatusCode = StatusCode.UNKNOWN) -> DurableFuture[None]:

@@ -15,7 +15,7 @@ from restate_protocol.futures import DurableFuture
 from restate_protocol.journal import Result, Value
 from restate_protocol.status import StatusCode
 
-from . import misuse
+from . import calls, misuse
 from .futures import CommandFuture
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class StateEntry:
         """The stored bytes of a value.
 
         Raises:
-            TypeError: it is not a value of the field.
+            MisuseError: it is not a value of the field.
         """
-        return codec.encode(codec.with_field(self.message, self.attribute, value))
+        return calls.field_value(f"state {self.name}", self.message, self.attribute, value)
 
     def read(self, result: Result) -> Any:
         """The value of a read.
@@ -119,7 +119,7 @@ class StateField(SharedStateField[T]):
         """Writes the entry, journaled. None clears it.
 
         Raises:
-            TypeError: the value does not fit the field.
+            MisuseError: the value does not fit the field.
             TerminalError: RESOURCE_EXHAUSTED, the value is too long.
         """
         if value is None:
