@@ -134,6 +134,22 @@ async def test_a_journal_is_shown_decoded(rig: Rig) -> None:
     assert shown[0]["json"] == {"payload": {"userId": "ada"}}
 
 
+async def test_long_contents_of_a_journal_are_cut_unless_all_is_asked_for(rig: Rig) -> None:
+    await put(rig)
+    value = j.Completion(1, j.Value(json.dumps("x" * 5_000).encode(), j.JSON))
+    await rig.store.commit([AppendEntry(ID, 3, 2_000, j.encode(value))])
+    whole = '{"command": 1, "value": "' + "x" * 5_000 + '"}'
+    result = await run(rig, "invocations", "journal", TEXT)
+    cell = result.stdout.splitlines()[-1].split("\t")[5]
+    assert cell == f"{whole[:1_000]}… ({len(whole) - 1_000:,} more characters)"
+    assert result.stderr == "Long contents are cut here; --full shows them whole, --json too.\n"
+    result = await run(rig, "invocations", "journal", TEXT, "--full")
+    assert result.stdout.splitlines()[-1].split("\t")[5] == whole
+    assert result.stderr == ""
+    shown = json.loads((await run(rig, "invocations", "journal", TEXT, "--json")).stdout)
+    assert shown[3]["json"] == json.loads(whole)
+
+
 async def test_a_journal_that_is_gone_is_not_shown_as_an_empty_one(rig: Rig) -> None:
     await put(rig, status=Status.COMPLETED)
     await rig.store.commit([PurgeJournal(ID)])

@@ -17,7 +17,7 @@ from restate_runtime.telemetry.tree import TreeSpan
 
 from . import steering
 from .command import STATUSES, Id, Json, call, explained
-from .output import as_json, note, show_json, show_pairs, show_table, show_tree, time_text
+from .output import as_json, beginning, is_long, note, show_json, show_pairs, show_table, show_tree, time_text
 
 app = typer.Typer(
     help="Sees and steers a running runtime.",
@@ -118,8 +118,13 @@ def get_invocation(context: typer.Context, id: Id, as_json_: Json = False) -> No
 
 @invocations.command("journal")
 @explained
-def journal(context: typer.Context, id: Id, as_json_: Json = False) -> None:
-    """Shows the journal of an invocation, payloads decoded."""
+def journal(
+    context: typer.Context,
+    id: Id,
+    full: Annotated[bool, typer.Option("--full", help="Long contents whole, instead of their beginning.")] = False,
+    as_json_: Json = False,
+) -> None:
+    """Shows the journal of an invocation, payloads decoded, long ones cut unless --full or --json is given."""
     answer = call(context, "GetJournal", pb.GetJournalRequest(id=id), pb.GetJournalResponse)
     if as_json_:
         show_json([{**as_json(one), "json": json.loads(one.json)} for one in answer.entries])
@@ -133,11 +138,13 @@ def journal(context: typer.Context, id: Id, as_json_: Json = False) -> None:
                 one.type,
                 str(one.command) if one.has_field("command") else "",
                 one.name,
-                one.json,
+                one.json if full else beginning(one.json),
             )
             for one in answer.entries
         ],
     )
+    if not full and any(is_long(one.json) for one in answer.entries):
+        note("Long contents are cut here; --full shows them whole, --json too.")
     if not answer.entries:  # an invocation that has its journal has its input at least
         note("Its journal was removed: the retention is over, or somebody purged it.")
 

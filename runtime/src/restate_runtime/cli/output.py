@@ -18,6 +18,9 @@ from rich.table import Table
 
 from restate_runtime.telemetry.tree import TreeSpan, plain, tree
 
+#: How much of a journal entry's content a table shows, in characters; `--full` shows all of it.
+MAX_CELL_CHARS = 1_000
+
 _STATUS_COLORS = {
     "completed": "green",
     "running": "cyan",
@@ -96,6 +99,18 @@ def ask(question: str) -> bool:
     """A question on stderr; whether the answer is yes. No answer, or nobody there to ask, is a no."""
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def is_long(text: str) -> bool:
+    """Whether a table shows only the beginning of it."""
+    return len(text) > MAX_CELL_CHARS
+
+
+def beginning(text: str) -> str:
+    """A text for a cell: whole, or its beginning and how many characters follow."""
+    if not is_long(text):
+        return text
+    return f"{text[:MAX_CELL_CHARS]}… ({len(text) - MAX_CELL_CHARS:,} more characters)"
 
 
 def time_text(ms: int) -> str:
