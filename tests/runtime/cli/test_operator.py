@@ -122,6 +122,30 @@ async def test_a_report_of_several_lines_is_shown_as_it_is(rig: Rig) -> None:
     assert row[5] == "INTERNAL: journal mismatch at command 1"
 
 
+async def test_a_run_that_waits_for_its_next_try_is_shown_until_it_is_tried(rig: Rig) -> None:
+    await put(rig, status=Status.SUSPENDED, epoch=1)
+    refused = j.Failure(14, "no route")
+    said: list[j.Entry] = [
+        j.Run("fetch"),
+        j.RunFailed(2, 1, refused, 1_700_000_000_000, 1_700_000_001_000),
+        j.RunFailed(2, 2, refused, 1_700_000_000_000, 1_700_000_003_000),
+    ]
+    await rig.store.commit([AppendEntry(ID, 3 + index, 2_000, j.encode(entry)) for index, entry in enumerate(said)])
+    shown = (await run(rig, "invocations", "get", TEXT)).stdout
+    text = "fetch (command 2) failed 2 times, next try 2023-11-14T22:13:23.000Z, last failure UNAVAILABLE: no route"
+    assert f"run retry\t{text}\n" in shown
+    (one,) = json.loads((await run(rig, "invocations", "get", TEXT, "--json")).stdout)["runRetries"]
+    assert one == {
+        "command": 2,
+        "name": "fetch",
+        "failures": 2,
+        "lastFailure": {"code": "UNAVAILABLE", "message": "no route"},
+        "nextTryAtMs": "1700000003000",
+    }
+    await rig.store.commit([AppendEntry(ID, 6, 3_000, j.encode(j.RunDue(2, 2)))])
+    assert "run retry" not in (await run(rig, "invocations", "get", TEXT)).stdout
+
+
 async def test_a_journal_is_shown_decoded(rig: Rig) -> None:
     await put(rig)
     rows = (await lines(rig, "invocations", "journal", TEXT))[1:]

@@ -88,6 +88,17 @@ def _failed(data: bytes) -> pb.Error | None:
     return error
 
 
+def run_retry(command: j.Entry, failed: j.RunFailed) -> pb.RunRetry:
+    """A run that waits for its next try, by its last failure."""
+    return pb.RunRetry(
+        command=failed.command,
+        name=command.name if isinstance(command, j.Run) else "",
+        failures=failed.failures,
+        last_failure=_failure(failed.failure),
+        next_try_at_ms=failed.retry_at_ms,
+    )
+
+
 def _error(data: bytes) -> pb.Error | None:
     result = j.result_from_pb(journal_pb.Result.from_binary(data))
     return _failure(result) if isinstance(result, j.Failure) else None

@@ -106,6 +106,20 @@ class Reading:
             return live
         return "backing-off" if record.next_retry_ms is not None else "ready"
 
+    async def run_retries(self, record: Invocation) -> list[pb.RunRetry]:
+        """Its runs that failed and wait to be tried again, in the order of their commands."""
+        if record.status is Status.COMPLETED:
+            return []
+        entries = [j.decode(row.entry) for row in await self._store.journal(record.id)]
+        commands = [entry for entry in entries if not isinstance(entry, j.NOTIFICATIONS)]
+        waiting: dict[int, j.RunFailed] = {}
+        for entry in entries:
+            if isinstance(entry, j.RunFailed):
+                waiting[entry.command] = entry
+            elif isinstance(entry, j.Completion | j.RunDue):  # it has its result, or is being tried again
+                waiting.pop(entry.command, None)
+        return [messages.run_retry(commands[number], waiting[number]) for number in sorted(waiting)]
+
     async def journal(self, record: Invocation) -> list[pb.JournalEntry]:
         """The journal with each entry as JSON."""
         rows = await self._store.journal(record.id)

@@ -87,7 +87,9 @@ class Admin:
     async def get_invocation(self, request: pb.GetInvocationRequest) -> pb.GetInvocationResponse:
         """One invocation."""
         record = await self._reading.invocation(request.id)
-        return pb.GetInvocationResponse(invocation=messages.invocation(record, self._reading.status(record)))
+        shown = messages.invocation(record, self._reading.status(record))
+        shown.run_retries = await self._reading.run_retries(record)
+        return pb.GetInvocationResponse(invocation=shown)
 
     async def get_journal(self, request: pb.GetJournalRequest) -> pb.GetJournalResponse:
         """Its journal."""

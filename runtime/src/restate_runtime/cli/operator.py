@@ -213,6 +213,7 @@ def _invocation_pairs(one: pb.Invocation) -> list[tuple[str, str]]:
         ("attempts", str(one.epoch)),
         ("failed attempts", str(one.retry_count)),
         ("last failure", _error_text(one.last_failure)),
+        *(("run retry", _retry_text(retry)) for retry in one.run_retries),
         ("error", _error_text(one.error)),
         ("idempotency key", one.idempotency_key),
         ("called by", one.parent_id),
@@ -220,6 +221,8 @@ def _invocation_pairs(one: pb.Invocation) -> list[tuple[str, str]]:
         ("trace", one.trace_id),
     ]
 
+
+_BELOW = " (all of it below)"
 
 _TIMES = (
     ("scheduled for", "scheduled_for_ms"),
@@ -233,13 +236,20 @@ def _time(one: pb.Invocation, field: Any) -> str:
     return time_text(getattr(one, field)) if one.has_field(field) else ""
 
 
+def _retry_text(one: pb.RunRetry) -> str:
+    times = "once" if one.failures == 1 else f"{one.failures} times"
+    due = time_text(one.next_try_at_ms)
+    error = _error_text(one.last_failure).removesuffix(_BELOW)
+    return f"{one.name} (command {one.command}) failed {times}, next try {due}, last failure {error}"
+
+
 def _error_text(error: pb.Error | None) -> str:
     if error is None:
         return ""
     about = f" in {error.command}" if error.command else ""
     detail = f" [{error.detail_type}]" if error.detail_type else ""
     first, _, rest = error.message.partition("\n")
-    return f"{error.code}: {first}{detail}{about}" + (" (all of it below)" if rest else "")
+    return f"{error.code}: {first}{detail}{about}" + (_BELOW if rest else "")
 
 
 def _show_report(error: pb.Error | None) -> None:

@@ -394,7 +394,7 @@ class ListInvocationsResponse(Message[_ListInvocationsResponseFields]):
 
         invocations: list[Invocation]
 
-_InvocationFields: TypeAlias = Literal["id", "service", "handler", "key", "status", "deployment_id", "created_at_ms", "scheduled_for_ms", "completed_at_ms", "next_retry_at_ms", "epoch", "retry_count", "last_failure", "error", "idempotency_key", "parent_id", "trace_id", "expires_at_ms", "restarted_from"]
+_InvocationFields: TypeAlias = Literal["id", "service", "handler", "key", "status", "deployment_id", "created_at_ms", "scheduled_for_ms", "completed_at_ms", "next_retry_at_ms", "epoch", "retry_count", "last_failure", "error", "idempotency_key", "parent_id", "trace_id", "expires_at_ms", "restarted_from", "run_retries"]
 
 class Invocation(Message[_InvocationFields]):
     """
@@ -491,9 +491,15 @@ class Invocation(Message[_InvocationFields]):
             ```proto
             string restarted_from = 19;
             ```
+        run_retries:
+            Runs that failed and wait to be tried again, in the order of their commands. Only of GetInvocation.
+
+            ```proto
+            repeated restate.admin.v1.RunRetry run_retries = 20;
+            ```
     """
 
-    __slots__ = ("id", "service", "handler", "key", "status", "deployment_id", "created_at_ms", "scheduled_for_ms", "completed_at_ms", "next_retry_at_ms", "epoch", "retry_count", "last_failure", "error", "idempotency_key", "parent_id", "trace_id", "expires_at_ms", "restarted_from")
+    __slots__ = ("id", "service", "handler", "key", "status", "deployment_id", "created_at_ms", "scheduled_for_ms", "completed_at_ms", "next_retry_at_ms", "epoch", "retry_count", "last_failure", "error", "idempotency_key", "parent_id", "trace_id", "expires_at_ms", "restarted_from", "run_retries")
 
     if TYPE_CHECKING:
 
@@ -519,6 +525,7 @@ class Invocation(Message[_InvocationFields]):
             trace_id: str = "",
             expires_at_ms: int | None = None,
             restarted_from: str = "",
+            run_retries: list[RunRetry] | None = None,
         ) -> None:
             pass
 
@@ -541,6 +548,63 @@ class Invocation(Message[_InvocationFields]):
         trace_id: str
         expires_at_ms: int
         restarted_from: str
+        run_retries: list[RunRetry]
+
+_RunRetryFields: TypeAlias = Literal["command", "name", "failures", "last_failure", "next_try_at_ms"]
+
+class RunRetry(Message[_RunRetryFields]):
+    """
+    A run whose function failed and is tried again under its own policy.
+
+    ```proto
+    message restate.admin.v1.RunRetry
+    ```
+
+    Attributes:
+        command:
+            ```proto
+            uint32 command = 1;
+            ```
+        name:
+            The name of the run.
+
+            ```proto
+            string name = 2;
+            ```
+        failures:
+            ```proto
+            uint32 failures = 3;
+            ```
+        last_failure:
+            ```proto
+            optional restate.admin.v1.Error last_failure = 4;
+            ```
+        next_try_at_ms:
+            ```proto
+            uint64 next_try_at_ms = 5;
+            ```
+    """
+
+    __slots__ = ("command", "name", "failures", "last_failure", "next_try_at_ms")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            command: int = 0,
+            name: str = "",
+            failures: int = 0,
+            last_failure: Error | None = None,
+            next_try_at_ms: int = 0,
+        ) -> None:
+            pass
+
+        command: int
+        name: str
+        failures: int
+        last_failure: Error | None
+        next_try_at_ms: int
 
 _ErrorFields: TypeAlias = Literal["code", "message", "detail_type", "command"]
 
@@ -1480,7 +1544,7 @@ class BatchRefusal(Message[_BatchRefusalFields]):
 
 
 _DESC = file_desc(
-    b'\n\x1crestate/admin/v1/admin.proto\x12\x10restate.admin.v1"K\n\x19RegisterDeploymentRequest\x12\x18\n\x07address\x18\x01 \x01(\tR\x07address\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force"t\n\x1aRegisterDeploymentResponse\x12<\n\ndeployment\x18\x01 \x01(\x0b2\x1c.restate.admin.v1.DeploymentR\ndeployment\x12\x18\n\x07created\x18\x02 \x01(\x08R\x07created"\x18\n\x16ListDeploymentsRequest"Y\n\x17ListDeploymentsResponse\x12>\n\x0bdeployments\x18\x01 \x03(\x0b2\x1c.restate.admin.v1.DeploymentR\x0bdeployments"\xf1\x01\n\nDeployment\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07address\x18\x02 \x01(\tR\x07address\x12#\n\rversion_label\x18\x03 \x01(\tR\x0cversionLabel\x125\n\x08services\x18\x04 \x03(\x0b2\x19.restate.admin.v1.ServiceR\x08services\x12"\n\rcreated_at_ms\x18\x05 \x01(\x04R\x0bcreatedAtMs\x12\x1a\n\x08sessions\x18\x06 \x01(\rR\x08sessions\x12\x1d\n\nlast_error\x18\x07 \x01(\tR\tlastError"h\n\x07Service\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x125\n\x08handlers\x18\x03 \x03(\x0b2\x19.restate.admin.v1.HandlerR\x08handlers"\x93\x01\n\x07Handler\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04mode\x18\x02 \x01(\tR\x04mode\x12!\n\x0crequest_type\x18\x03 \x01(\tR\x0brequestType\x12#\n\rresponse_type\x18\x04 \x01(\tR\x0cresponseType\x12\x18\n\x07private\x18\x05 \x01(\x08R\x07private"\x99\x01\n\x16ListInvocationsRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x16\n\x06status\x18\x02 \x01(\tR\x06status\x12\x14\n\x05limit\x18\x03 \x01(\rR\x05limit\x12\x18\n\x07handler\x18\x04 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x05 \x01(\tH\x00R\x03key\x88\x01\x01B\x06\n\x04_key"Y\n\x17ListInvocationsResponse\x12>\n\x0binvocations\x18\x01 \x03(\x0b2\x1c.restate.admin.v1.InvocationR\x0binvocations"\xfd\x05\n\nInvocation\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07service\x18\x02 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x03 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x04 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x16\n\x06status\x18\x05 \x01(\tR\x06status\x12#\n\rdeployment_id\x18\x06 \x01(\tR\x0cdeploymentId\x12"\n\rcreated_at_ms\x18\x07 \x01(\x04R\x0bcreatedAtMs\x12-\n\x10scheduled_for_ms\x18\x08 \x01(\x04H\x01R\x0escheduledForMs\x88\x01\x01\x12+\n\x0fcompleted_at_ms\x18\t \x01(\x04H\x02R\rcompletedAtMs\x88\x01\x01\x12,\n\x10next_retry_at_ms\x18\n \x01(\x04H\x03R\rnextRetryAtMs\x88\x01\x01\x12\x14\n\x05epoch\x18\x0b \x01(\rR\x05epoch\x12\x1f\n\x0bretry_count\x18\x0c \x01(\rR\nretryCount\x12:\n\x0clast_failure\x18\r \x01(\x0b2\x17.restate.admin.v1.ErrorR\x0blastFailure\x12-\n\x05error\x18\x0e \x01(\x0b2\x17.restate.admin.v1.ErrorR\x05error\x12\'\n\x0fidempotency_key\x18\x0f \x01(\tR\x0eidempotencyKey\x12\x1b\n\tparent_id\x18\x10 \x01(\tR\x08parentId\x12\x19\n\x08trace_id\x18\x11 \x01(\tR\x07traceId\x12\'\n\rexpires_at_ms\x18\x12 \x01(\x04H\x04R\x0bexpiresAtMs\x88\x01\x01\x12%\n\x0erestarted_from\x18\x13 \x01(\tR\rrestartedFromB\x06\n\x04_keyB\x13\n\x11_scheduled_for_msB\x12\n\x10_completed_at_msB\x13\n\x11_next_retry_at_msB\x10\n\x0e_expires_at_ms"p\n\x05Error\x12\x12\n\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x1f\n\x0bdetail_type\x18\x03 \x01(\tR\ndetailType\x12\x18\n\x07command\x18\x04 \x01(\tR\x07command"&\n\x14GetInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"U\n\x15GetInvocationResponse\x12<\n\ninvocation\x18\x01 \x01(\x0b2\x1c.restate.admin.v1.InvocationR\ninvocation"#\n\x11GetJournalRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"N\n\x12GetJournalResponse\x128\n\x07entries\x18\x01 \x03(\x0b2\x1e.restate.admin.v1.JournalEntryR\x07entries"\xb2\x01\n\x0cJournalEntry\x12\x14\n\x05index\x18\x01 \x01(\rR\x05index\x12\x13\n\x05at_ms\x18\x02 \x01(\x04R\x04atMs\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x1d\n\x07command\x18\x04 \x01(\rH\x00R\x07command\x88\x01\x01\x12\x12\n\x04name\x18\x05 \x01(\tR\x04name\x12\x12\n\x04json\x18\x06 \x01(\tR\x04json\x12\x10\n\x03raw\x18\x07 \x01(\x0cR\x03rawB\n\n\x08_command"!\n\x0fGetTraceRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"@\n\x10GetTraceResponse\x12,\n\x05spans\x18\x01 \x03(\x0b2\x16.restate.admin.v1.SpanR\x05spans"\xd3\x02\n\x04Span\x12\x19\n\x08trace_id\x18\x01 \x01(\tR\x07traceId\x12\x17\n\x07span_id\x18\x02 \x01(\tR\x06spanId\x12$\n\x0eparent_span_id\x18\x03 \x01(\tR\x0cparentSpanId\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x19\n\x08start_ms\x18\x05 \x01(\x04R\x07startMs\x12\x1a\n\x06end_ms\x18\x06 \x01(\x04H\x00R\x05endMs\x88\x01\x01\x12F\n\nattributes\x18\x07 \x03(\x0b2&.restate.admin.v1.Span.AttributesEntryR\nattributes\x12\x14\n\x05error\x18\x08 \x01(\tR\x05error\x1a=\n\x0fAttributesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n\x07_end_ms"N\n\x17ResumeInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\rdeployment_id\x18\x02 \x01(\tR\x0cdeploymentId"\x1a\n\x18ResumeInvocationResponse"\'\n\x15KillInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x18\n\x16KillInvocationResponse"(\n\x16PauseInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x19\n\x17PauseInvocationResponse")\n\x17CancelInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x1a\n\x18CancelInvocationResponse"i\n\x18RestartInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07entries\x18\x02 \x01(\rR\x07entries\x12#\n\rdeployment_id\x18\x03 \x01(\tR\x0cdeploymentId"+\n\x19RestartInvocationResponse\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"(\n\x16PurgeInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x19\n\x17PurgeInvocationResponse"%\n\x13PurgeJournalRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x16\n\x14PurgeJournalResponse"\xa4\x03\n\x17BatchInvocationsRequest\x12B\n\x04verb\x18\x01 \x01(\x0e2..restate.admin.v1.BatchInvocationsRequest.VerbR\x04verb\x12\x10\n\x03ids\x18\x02 \x03(\tR\x03ids\x12\x18\n\x07service\x18\x03 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x04 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x05 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x16\n\x06status\x18\x06 \x01(\tR\x06status\x12\x14\n\x05limit\x18\x07 \x01(\rR\x05limit\x12#\n\rdeployment_id\x18\x08 \x01(\tR\x0cdeploymentId\x12\x17\n\x07dry_run\x18\t \x01(\x08R\x06dryRun"t\n\x04Verb\x12\x14\n\x10VERB_UNSPECIFIED\x10\x00\x12\n\n\x06CANCEL\x10\x01\x12\x08\n\x04KILL\x10\x02\x12\t\n\x05PAUSE\x10\x03\x12\n\n\x06RESUME\x10\x04\x12\x0b\n\x07RESTART\x10\x05\x12\t\n\x05PURGE\x10\x06\x12\x11\n\rPURGE_JOURNAL\x10\x07B\x06\n\x04_key"\x82\x01\n\x18BatchInvocationsResponse\x12\x12\n\x04done\x18\x01 \x03(\tR\x04done\x128\n\x07refused\x18\x02 \x03(\x0b2\x1e.restate.admin.v1.BatchRefusalR\x07refused\x12\x18\n\x07created\x18\x03 \x03(\tR\x07created"M\n\x0cBatchRefusal\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12-\n\x05error\x18\x02 \x01(\x0b2\x17.restate.admin.v1.ErrorR\x05error2\x99\x0b\n\x05Admin\x12o\n\x12RegisterDeployment\x12+.restate.admin.v1.RegisterDeploymentRequest\x1a,.restate.admin.v1.RegisterDeploymentResponse\x12f\n\x0fListDeployments\x12(.restate.admin.v1.ListDeploymentsRequest\x1a).restate.admin.v1.ListDeploymentsResponse\x12f\n\x0fListInvocations\x12(.restate.admin.v1.ListInvocationsRequest\x1a).restate.admin.v1.ListInvocationsResponse\x12`\n\rGetInvocation\x12&.restate.admin.v1.GetInvocationRequest\x1a\'.restate.admin.v1.GetInvocationResponse\x12W\n\nGetJournal\x12#.restate.admin.v1.GetJournalRequest\x1a$.restate.admin.v1.GetJournalResponse\x12Q\n\x08GetTrace\x12!.restate.admin.v1.GetTraceRequest\x1a".restate.admin.v1.GetTraceResponse\x12i\n\x10ResumeInvocation\x12).restate.admin.v1.ResumeInvocationRequest\x1a*.restate.admin.v1.ResumeInvocationResponse\x12f\n\x0fPauseInvocation\x12(.restate.admin.v1.PauseInvocationRequest\x1a).restate.admin.v1.PauseInvocationResponse\x12i\n\x10CancelInvocation\x12).restate.admin.v1.CancelInvocationRequest\x1a*.restate.admin.v1.CancelInvocationResponse\x12l\n\x11RestartInvocation\x12*.restate.admin.v1.RestartInvocationRequest\x1a+.restate.admin.v1.RestartInvocationResponse\x12f\n\x0fPurgeInvocation\x12(.restate.admin.v1.PurgeInvocationRequest\x1a).restate.admin.v1.PurgeInvocationResponse\x12]\n\x0cPurgeJournal\x12%.restate.admin.v1.PurgeJournalRequest\x1a&.restate.admin.v1.PurgeJournalResponse\x12i\n\x10BatchInvocations\x12).restate.admin.v1.BatchInvocationsRequest\x1a*.restate.admin.v1.BatchInvocationsResponse\x12c\n\x0eKillInvocation\x12\'.restate.admin.v1.KillInvocationRequest\x1a(.restate.admin.v1.KillInvocationResponseBD\n\x15restate.grpc.admin.v1P\x01Z)restate.grpc/gen/restate/admin/v1;adminv1b\x06proto3',
+    b'\n\x1crestate/admin/v1/admin.proto\x12\x10restate.admin.v1"K\n\x19RegisterDeploymentRequest\x12\x18\n\x07address\x18\x01 \x01(\tR\x07address\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force"t\n\x1aRegisterDeploymentResponse\x12<\n\ndeployment\x18\x01 \x01(\x0b2\x1c.restate.admin.v1.DeploymentR\ndeployment\x12\x18\n\x07created\x18\x02 \x01(\x08R\x07created"\x18\n\x16ListDeploymentsRequest"Y\n\x17ListDeploymentsResponse\x12>\n\x0bdeployments\x18\x01 \x03(\x0b2\x1c.restate.admin.v1.DeploymentR\x0bdeployments"\xf1\x01\n\nDeployment\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07address\x18\x02 \x01(\tR\x07address\x12#\n\rversion_label\x18\x03 \x01(\tR\x0cversionLabel\x125\n\x08services\x18\x04 \x03(\x0b2\x19.restate.admin.v1.ServiceR\x08services\x12"\n\rcreated_at_ms\x18\x05 \x01(\x04R\x0bcreatedAtMs\x12\x1a\n\x08sessions\x18\x06 \x01(\rR\x08sessions\x12\x1d\n\nlast_error\x18\x07 \x01(\tR\tlastError"h\n\x07Service\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x125\n\x08handlers\x18\x03 \x03(\x0b2\x19.restate.admin.v1.HandlerR\x08handlers"\x93\x01\n\x07Handler\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04mode\x18\x02 \x01(\tR\x04mode\x12!\n\x0crequest_type\x18\x03 \x01(\tR\x0brequestType\x12#\n\rresponse_type\x18\x04 \x01(\tR\x0cresponseType\x12\x18\n\x07private\x18\x05 \x01(\x08R\x07private"\x99\x01\n\x16ListInvocationsRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x16\n\x06status\x18\x02 \x01(\tR\x06status\x12\x14\n\x05limit\x18\x03 \x01(\rR\x05limit\x12\x18\n\x07handler\x18\x04 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x05 \x01(\tH\x00R\x03key\x88\x01\x01B\x06\n\x04_key"Y\n\x17ListInvocationsResponse\x12>\n\x0binvocations\x18\x01 \x03(\x0b2\x1c.restate.admin.v1.InvocationR\x0binvocations"\xba\x06\n\nInvocation\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07service\x18\x02 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x03 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x04 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x16\n\x06status\x18\x05 \x01(\tR\x06status\x12#\n\rdeployment_id\x18\x06 \x01(\tR\x0cdeploymentId\x12"\n\rcreated_at_ms\x18\x07 \x01(\x04R\x0bcreatedAtMs\x12-\n\x10scheduled_for_ms\x18\x08 \x01(\x04H\x01R\x0escheduledForMs\x88\x01\x01\x12+\n\x0fcompleted_at_ms\x18\t \x01(\x04H\x02R\rcompletedAtMs\x88\x01\x01\x12,\n\x10next_retry_at_ms\x18\n \x01(\x04H\x03R\rnextRetryAtMs\x88\x01\x01\x12\x14\n\x05epoch\x18\x0b \x01(\rR\x05epoch\x12\x1f\n\x0bretry_count\x18\x0c \x01(\rR\nretryCount\x12:\n\x0clast_failure\x18\r \x01(\x0b2\x17.restate.admin.v1.ErrorR\x0blastFailure\x12-\n\x05error\x18\x0e \x01(\x0b2\x17.restate.admin.v1.ErrorR\x05error\x12\'\n\x0fidempotency_key\x18\x0f \x01(\tR\x0eidempotencyKey\x12\x1b\n\tparent_id\x18\x10 \x01(\tR\x08parentId\x12\x19\n\x08trace_id\x18\x11 \x01(\tR\x07traceId\x12\'\n\rexpires_at_ms\x18\x12 \x01(\x04H\x04R\x0bexpiresAtMs\x88\x01\x01\x12%\n\x0erestarted_from\x18\x13 \x01(\tR\rrestartedFrom\x12;\n\x0brun_retries\x18\x14 \x03(\x0b2\x1a.restate.admin.v1.RunRetryR\nrunRetriesB\x06\n\x04_keyB\x13\n\x11_scheduled_for_msB\x12\n\x10_completed_at_msB\x13\n\x11_next_retry_at_msB\x10\n\x0e_expires_at_ms"\xb5\x01\n\x08RunRetry\x12\x18\n\x07command\x18\x01 \x01(\rR\x07command\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n\x08failures\x18\x03 \x01(\rR\x08failures\x12:\n\x0clast_failure\x18\x04 \x01(\x0b2\x17.restate.admin.v1.ErrorR\x0blastFailure\x12#\n\x0enext_try_at_ms\x18\x05 \x01(\x04R\x0bnextTryAtMs"p\n\x05Error\x12\x12\n\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\x1f\n\x0bdetail_type\x18\x03 \x01(\tR\ndetailType\x12\x18\n\x07command\x18\x04 \x01(\tR\x07command"&\n\x14GetInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"U\n\x15GetInvocationResponse\x12<\n\ninvocation\x18\x01 \x01(\x0b2\x1c.restate.admin.v1.InvocationR\ninvocation"#\n\x11GetJournalRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"N\n\x12GetJournalResponse\x128\n\x07entries\x18\x01 \x03(\x0b2\x1e.restate.admin.v1.JournalEntryR\x07entries"\xb2\x01\n\x0cJournalEntry\x12\x14\n\x05index\x18\x01 \x01(\rR\x05index\x12\x13\n\x05at_ms\x18\x02 \x01(\x04R\x04atMs\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12\x1d\n\x07command\x18\x04 \x01(\rH\x00R\x07command\x88\x01\x01\x12\x12\n\x04name\x18\x05 \x01(\tR\x04name\x12\x12\n\x04json\x18\x06 \x01(\tR\x04json\x12\x10\n\x03raw\x18\x07 \x01(\x0cR\x03rawB\n\n\x08_command"!\n\x0fGetTraceRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"@\n\x10GetTraceResponse\x12,\n\x05spans\x18\x01 \x03(\x0b2\x16.restate.admin.v1.SpanR\x05spans"\xd3\x02\n\x04Span\x12\x19\n\x08trace_id\x18\x01 \x01(\tR\x07traceId\x12\x17\n\x07span_id\x18\x02 \x01(\tR\x06spanId\x12$\n\x0eparent_span_id\x18\x03 \x01(\tR\x0cparentSpanId\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x19\n\x08start_ms\x18\x05 \x01(\x04R\x07startMs\x12\x1a\n\x06end_ms\x18\x06 \x01(\x04H\x00R\x05endMs\x88\x01\x01\x12F\n\nattributes\x18\x07 \x03(\x0b2&.restate.admin.v1.Span.AttributesEntryR\nattributes\x12\x14\n\x05error\x18\x08 \x01(\tR\x05error\x1a=\n\x0fAttributesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n\x07_end_ms"N\n\x17ResumeInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\rdeployment_id\x18\x02 \x01(\tR\x0cdeploymentId"\x1a\n\x18ResumeInvocationResponse"\'\n\x15KillInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x18\n\x16KillInvocationResponse"(\n\x16PauseInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x19\n\x17PauseInvocationResponse")\n\x17CancelInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x1a\n\x18CancelInvocationResponse"i\n\x18RestartInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n\x07entries\x18\x02 \x01(\rR\x07entries\x12#\n\rdeployment_id\x18\x03 \x01(\tR\x0cdeploymentId"+\n\x19RestartInvocationResponse\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"(\n\x16PurgeInvocationRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x19\n\x17PurgeInvocationResponse"%\n\x13PurgeJournalRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id"\x16\n\x14PurgeJournalResponse"\xa4\x03\n\x17BatchInvocationsRequest\x12B\n\x04verb\x18\x01 \x01(\x0e2..restate.admin.v1.BatchInvocationsRequest.VerbR\x04verb\x12\x10\n\x03ids\x18\x02 \x03(\tR\x03ids\x12\x18\n\x07service\x18\x03 \x01(\tR\x07service\x12\x18\n\x07handler\x18\x04 \x01(\tR\x07handler\x12\x15\n\x03key\x18\x05 \x01(\tH\x00R\x03key\x88\x01\x01\x12\x16\n\x06status\x18\x06 \x01(\tR\x06status\x12\x14\n\x05limit\x18\x07 \x01(\rR\x05limit\x12#\n\rdeployment_id\x18\x08 \x01(\tR\x0cdeploymentId\x12\x17\n\x07dry_run\x18\t \x01(\x08R\x06dryRun"t\n\x04Verb\x12\x14\n\x10VERB_UNSPECIFIED\x10\x00\x12\n\n\x06CANCEL\x10\x01\x12\x08\n\x04KILL\x10\x02\x12\t\n\x05PAUSE\x10\x03\x12\n\n\x06RESUME\x10\x04\x12\x0b\n\x07RESTART\x10\x05\x12\t\n\x05PURGE\x10\x06\x12\x11\n\rPURGE_JOURNAL\x10\x07B\x06\n\x04_key"\x82\x01\n\x18BatchInvocationsResponse\x12\x12\n\x04done\x18\x01 \x03(\tR\x04done\x128\n\x07refused\x18\x02 \x03(\x0b2\x1e.restate.admin.v1.BatchRefusalR\x07refused\x12\x18\n\x07created\x18\x03 \x03(\tR\x07created"M\n\x0cBatchRefusal\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12-\n\x05error\x18\x02 \x01(\x0b2\x17.restate.admin.v1.ErrorR\x05error2\x99\x0b\n\x05Admin\x12o\n\x12RegisterDeployment\x12+.restate.admin.v1.RegisterDeploymentRequest\x1a,.restate.admin.v1.RegisterDeploymentResponse\x12f\n\x0fListDeployments\x12(.restate.admin.v1.ListDeploymentsRequest\x1a).restate.admin.v1.ListDeploymentsResponse\x12f\n\x0fListInvocations\x12(.restate.admin.v1.ListInvocationsRequest\x1a).restate.admin.v1.ListInvocationsResponse\x12`\n\rGetInvocation\x12&.restate.admin.v1.GetInvocationRequest\x1a\'.restate.admin.v1.GetInvocationResponse\x12W\n\nGetJournal\x12#.restate.admin.v1.GetJournalRequest\x1a$.restate.admin.v1.GetJournalResponse\x12Q\n\x08GetTrace\x12!.restate.admin.v1.GetTraceRequest\x1a".restate.admin.v1.GetTraceResponse\x12i\n\x10ResumeInvocation\x12).restate.admin.v1.ResumeInvocationRequest\x1a*.restate.admin.v1.ResumeInvocationResponse\x12f\n\x0fPauseInvocation\x12(.restate.admin.v1.PauseInvocationRequest\x1a).restate.admin.v1.PauseInvocationResponse\x12i\n\x10CancelInvocation\x12).restate.admin.v1.CancelInvocationRequest\x1a*.restate.admin.v1.CancelInvocationResponse\x12l\n\x11RestartInvocation\x12*.restate.admin.v1.RestartInvocationRequest\x1a+.restate.admin.v1.RestartInvocationResponse\x12f\n\x0fPurgeInvocation\x12(.restate.admin.v1.PurgeInvocationRequest\x1a).restate.admin.v1.PurgeInvocationResponse\x12]\n\x0cPurgeJournal\x12%.restate.admin.v1.PurgeJournalRequest\x1a&.restate.admin.v1.PurgeJournalResponse\x12i\n\x10BatchInvocations\x12).restate.admin.v1.BatchInvocationsRequest\x1a*.restate.admin.v1.BatchInvocationsResponse\x12c\n\x0eKillInvocation\x12\'.restate.admin.v1.KillInvocationRequest\x1a(.restate.admin.v1.KillInvocationResponseBD\n\x15restate.grpc.admin.v1P\x01Z)restate.grpc/gen/restate/admin/v1;adminv1b\x06proto3',
     [],
     {
         "RegisterDeploymentRequest": RegisterDeploymentRequest,
@@ -1493,6 +1557,7 @@ _DESC = file_desc(
         "ListInvocationsRequest": ListInvocationsRequest,
         "ListInvocationsResponse": ListInvocationsResponse,
         "Invocation": Invocation,
+        "RunRetry": RunRetry,
         "Error": Error,
         "GetInvocationRequest": GetInvocationRequest,
         "GetInvocationResponse": GetInvocationResponse,

@@ -287,6 +287,7 @@ class Invocation(_message.Message):
     TRACE_ID_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     RESTARTED_FROM_FIELD_NUMBER: _builtins.int
+    RUN_RETRIES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """inv_…"""
     service: _builtins.str
@@ -315,6 +316,10 @@ class Invocation(_message.Message):
     def error(self) -> Global___Error:
         """Set when completed with an error."""
 
+    @_builtins.property
+    def run_retries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunRetry]:
+        """Runs that failed and wait to be tried again, in the order of their commands. Only of GetInvocation."""
+
     def __init__(
         self,
         *,
@@ -337,10 +342,11 @@ class Invocation(_message.Message):
         trace_id: _builtins.str = ...,
         expires_at_ms: _builtins.int | None = ...,
         restarted_from: _builtins.str = ...,
+        run_retries: _abc.Iterable[Global___RunRetry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at_ms", b"_completed_at_ms", "_expires_at_ms", b"_expires_at_ms", "_key", b"_key", "_next_retry_at_ms", b"_next_retry_at_ms", "_scheduled_for_ms", b"_scheduled_for_ms", "completed_at_ms", b"completed_at_ms", "error", b"error", "expires_at_ms", b"expires_at_ms", "key", b"key", "last_failure", b"last_failure", "next_retry_at_ms", b"next_retry_at_ms", "scheduled_for_ms", b"scheduled_for_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at_ms", b"_completed_at_ms", "_expires_at_ms", b"_expires_at_ms", "_key", b"_key", "_next_retry_at_ms", b"_next_retry_at_ms", "_scheduled_for_ms", b"_scheduled_for_ms", "completed_at_ms", b"completed_at_ms", "created_at_ms", b"created_at_ms", "deployment_id", b"deployment_id", "epoch", b"epoch", "error", b"error", "expires_at_ms", b"expires_at_ms", "handler", b"handler", "id", b"id", "idempotency_key", b"idempotency_key", "key", b"key", "last_failure", b"last_failure", "next_retry_at_ms", b"next_retry_at_ms", "parent_id", b"parent_id", "restarted_from", b"restarted_from", "retry_count", b"retry_count", "scheduled_for_ms", b"scheduled_for_ms", "service", b"service", "status", b"status", "trace_id", b"trace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at_ms", b"_completed_at_ms", "_expires_at_ms", b"_expires_at_ms", "_key", b"_key", "_next_retry_at_ms", b"_next_retry_at_ms", "_scheduled_for_ms", b"_scheduled_for_ms", "completed_at_ms", b"completed_at_ms", "created_at_ms", b"created_at_ms", "deployment_id", b"deployment_id", "epoch", b"epoch", "error", b"error", "expires_at_ms", b"expires_at_ms", "handler", b"handler", "id", b"id", "idempotency_key", b"idempotency_key", "key", b"key", "last_failure", b"last_failure", "next_retry_at_ms", b"next_retry_at_ms", "parent_id", b"parent_id", "restarted_from", b"restarted_from", "retry_count", b"retry_count", "run_retries", b"run_retries", "scheduled_for_ms", b"scheduled_for_ms", "service", b"service", "status", b"status", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__completed_at_ms: _TypeAlias = _typing.Literal["completed_at_ms"]  # noqa: Y015
     _WhichOneofArgType__completed_at_ms: _TypeAlias = _typing.Literal["_completed_at_ms", b"_completed_at_ms"]  # noqa: Y015
@@ -364,6 +370,41 @@ class Invocation(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__scheduled_for_ms) -> _WhichOneofReturnType__scheduled_for_ms | None: ...
 
 Global___Invocation: _TypeAlias = Invocation  # noqa: Y015
+
+@_typing.final
+class RunRetry(_message.Message):
+    """A run whose function failed and is tried again under its own policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMAND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    LAST_FAILURE_FIELD_NUMBER: _builtins.int
+    NEXT_TRY_AT_MS_FIELD_NUMBER: _builtins.int
+    command: _builtins.int
+    name: _builtins.str
+    """The name of the run."""
+    failures: _builtins.int
+    next_try_at_ms: _builtins.int
+    @_builtins.property
+    def last_failure(self) -> Global___Error: ...
+    def __init__(
+        self,
+        *,
+        command: _builtins.int = ...,
+        name: _builtins.str = ...,
+        failures: _builtins.int = ...,
+        last_failure: Global___Error | None = ...,
+        next_try_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_failure", b"last_failure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "failures", b"failures", "last_failure", b"last_failure", "name", b"name", "next_try_at_ms", b"next_try_at_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunRetry: _TypeAlias = RunRetry  # noqa: Y015
 
 @_typing.final
 class Error(_message.Message):
