@@ -44,7 +44,8 @@ class Traces:
         """Takes note of a report; the work is done later, by tasks of their own."""
         if report.kind == "paused":
             how = f"restate-cli invocations resume {invocation_id_text(report.invocation_id)}"
-            _log.warning("paused", invocation_id=report.invocation_id, reason=report.detail, resume=how)
+            reason = report.detail.partition("\n")[0]  # the attempt that failed has told all of it
+            _log.warning("paused", invocation_id=report.invocation_id, reason=reason, resume=how)
         if self._exporter is not None:
             self._exporter.report(report)
         if self._console is not None:
