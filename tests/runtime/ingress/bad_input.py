@@ -224,6 +224,7 @@ TABLE: dict[str, Row] = {
         "awk_x",
         binary=pb.ResolveAwakeableRequest(awakeable_id="awk_x").to_binary(),
         json=b'{"awakeableId":"awk_x"}',
+        fields=("awakeable_id",),
     ),
     "attach to what never was": Row(
         INGRESS + "Attach",

@@ -115,7 +115,8 @@ async def test_a_send_answers_at_once_with_nothing(
 Case = tuple[str, str, bytes, dict[str, str], int, str, str]
 
 BAD: dict[str, Case] = {
-    "unknown service": ("POST", "/shop.v1.Card/Add", b"{}", {}, 404, "unimplemented", "did you mean shop.v1.Cart?"),
+    "unknown service": ("POST", "/shop.v1.Card/Add", b"{}", {}, 404, "unimplemented",
+                        "did you mean shop.v1.Cart? The path is"),
     "unknown method": ("POST", "/shop.v1.Cart/Nope", b"{}", {}, 404, "unimplemented", "has no method Nope"),
     "no such page": ("GET", "/", b"", {}, 404, "unimplemented", "/package.Service/Method"),
     "GET": ("GET", SAY, b"", {}, 405, "unimplemented", "takes POST, not GET"),

@@ -10,6 +10,7 @@ from restate_protocol.status import StatusCode
 
 from ..deployments.json_text import parse
 from ..deployments.schema import Schema
+from .control_targets import wrong
 from .errors import Refused
 from .reasons import Reason
 
@@ -78,7 +79,7 @@ def check_awakeable(text: str) -> None:
     try:
         parse_awakeable_id(text)
     except IdError as error:
-        raise Refused(StatusCode.INVALID_ARGUMENT, f"awakeable_id: {error}", reason=Reason.BAD_ID) from None
+        raise wrong("awakeable_id", str(error), Reason.BAD_ID) from None
 
 
 def _check_message(value: Value, full_name: str, schema: Schema | None) -> None:

@@ -197,7 +197,8 @@ def _no_such_path(path: str, error: Refused) -> HttpProblem:
     reason = Reason.UNKNOWN_HANDLER
     if service != control.SERVICE:
         reason = error.reason
-        message = f"{error.message}. The path is /package.Service/Method"
+        end = "" if error.message.endswith("?") else "."
+        message = f"{error.message}{end} The path is /package.Service/Method"
     elif name == "Session":
         message = "Session is a stream in both directions, which HTTP/1.1 does not carry; open it on the gRPC port"
     else:
