@@ -67,7 +67,7 @@ def test_an_object_reads_with_keys_modes_and_state(compile_text: Compile) -> Non
                 handlers=(
                     Handler(name="Greet", mode=HandlerMode.EXCLUSIVE, **common),
                     Handler(name="Count", mode=HandlerMode.SHARED, **common),
-                    Handler(name="Peek", mode=HandlerMode.SHARED, **common),
+                    Handler(name="Peek", mode=HandlerMode.SHARED, no_side_effects=True, **common),
                 ),
                 key_type=str,
                 state="shop.v1.GreeterState",

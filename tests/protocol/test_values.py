@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,8 @@ from restate_protocol import frames as fr
 from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.errors import FrameError, IdError, TerminalError
+from restate_protocol.gen.google.rpc.status_pb import Status
+from restate_protocol.gen.restate.ingress.v1.ingress_pb import RejectAwakeableRequest, Target
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.services import HandlerDescriptor, HandlerMode
 from restate_protocol.status import StatusCode
@@ -128,25 +132,31 @@ def test_derived_ids_depend_on_every_part() -> None:
     assert len(derived) == 7
 
 
-class _Request:
-    def __init__(self, key: object, present: bool = False) -> None:
-        self.key, self._present = key, present
+def _handler(request: object, field: str) -> HandlerDescriptor[Any, Any]:
+    cls = type(request)
+    return HandlerDescriptor("s", "H", "h", HandlerMode.EXCLUSIVE, cls, cls, field)
 
-    def has_field(self, _: str) -> bool:
-        return self._present
+
+# Messages that have such fields: a text, an integer with presence, an integer without.
+@pytest.mark.parametrize(
+    ("request_", "field", "key"),
+    [
+        (Target(key="a"), "key", "a"),
+        (RejectAwakeableRequest(code=7), "code", "7"),
+        (RejectAwakeableRequest(code=0), "code", "0"),
+        (Status(code=-3), "code", "-3"),
+    ],
+)
+def test_a_key_has_one_canonical_form(request_: object, field: str, key: str) -> None:
+    assert _handler(request_, field).key_of(request_) == key
 
 
 @pytest.mark.parametrize(
-    ("request_", "key"), [(_Request("a"), "a"), (_Request(7), "7"), (_Request(-3), "-3"), (_Request(0, True), "0")]
+    ("request_", "field"),
+    [(Target(key=""), "key"), (Target(), "key"), (Status(code=0), "code"), (RejectAwakeableRequest(), "code")],
 )
-def test_a_key_has_one_canonical_form(request_: _Request, key: str) -> None:
-    handler = HandlerDescriptor("s", "H", "h", HandlerMode.EXCLUSIVE, _Request, _Request, "key")
-    assert handler.key_of(request_) == key
-
-
-@pytest.mark.parametrize("request_", [_Request(""), _Request(0), _Request(None), _Request("", True)])
-def test_a_request_without_its_key_is_refused(request_: _Request) -> None:
-    handler = HandlerDescriptor("s", "H", "h", HandlerMode.EXCLUSIVE, _Request, _Request, "key")
-    with pytest.raises(TerminalError, match="needs a key: set key") as caught:
+def test_a_request_without_its_key_is_refused(request_: object, field: str) -> None:
+    handler = _handler(request_, field)
+    with pytest.raises(TerminalError, match=f"needs a key: set {field}") as caught:
         handler.key_of(request_)
     assert caught.value.code is StatusCode.INVALID_ARGUMENT
