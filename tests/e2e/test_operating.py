@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 import restate_client
-from restate_client import AlreadyCompleted, StatusCode, TerminalError
+from restate_client import AlreadyCompleted, IngressError, StatusCode, TerminalError
 
 from tests.e2e import calls
-from tests.e2e.processes import World
+from tests.e2e.processes import World, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -80,3 +80,21 @@ async def test_a_completed_call_is_restarted_with_its_journal(world: World) -> N
     new = world.cli("invocations", "restart", done, "--entries", entries).stdout.split()[-1]
     assert await calls.attach(world, new) == first.text
     assert world.marks().count("begin 0") == 1
+
+
+async def test_a_stop_waits_for_what_runs_and_not_for_what_sleeps(world: World) -> None:
+    from gen.bench.v1.bench_pb import DoRequest
+    from gen.bench.v1.bench_restate import PlainClient
+
+    runtime = world.runtime(RESTATE_DRAIN_GRACE_MS="600000")
+    world.endpoint()
+    world.register()
+    async with restate_client.connect(f"127.0.0.1:{world.ingress}", retry=None) as connection:
+        sleeper = asyncio.ensure_future(PlainClient(connection).do(DoRequest(text="sleep", count=3_600_000)))
+        await asyncio.to_thread(wait_for, lambda: "end 0" in world.marks(), "the handler to begin")
+        # Far sooner than the grace is over, or this gives up.
+        assert await asyncio.to_thread(runtime.terminate) == 0
+        with pytest.raises(IngressError) as caught:
+            await sleeper
+    assert caught.value.code is StatusCode.UNAVAILABLE
+    assert caught.value.invocation_id is not None

@@ -195,11 +195,7 @@ class Server:
         grace_s = self.settings.drain_grace_ms / 1000
         self._stopping = True
         self.deployments.drain()
-        away = asyncio.get_running_loop().call_later(grace_s, self._waiting.send_away)
-        await asyncio.gather(
-            self._grpc.stop(grace_s + 1), self._http.stop(grace_s + 1), _at_most(self.dispatcher.idle(), grace_s)
-        )
-        away.cancel()
+        await asyncio.gather(self._grpc.stop(grace_s + 1), self._http.stop(grace_s + 1), self._send_away(grace_s))
         if drained is not None:
             await drained()
         await self.deployments.stop()
@@ -209,6 +205,15 @@ class Server:
         await self._admin_http.stop(0)
         await self.traces.stop()
         await self.store.close()
+
+    async def _send_away(self, grace_s: float) -> None:
+        """Answers those who still wait once nothing runs any more: what is suspended goes on after the next start."""
+        await _at_most(self._at_rest(), grace_s)
+        self._waiting.send_away()
+
+    async def _at_rest(self) -> None:
+        await self.dispatcher.idle()
+        await self.engine.settled()
 
     async def _start_admin(self) -> int:
         host, port = self.settings.host, self.settings.admin_grpc_port

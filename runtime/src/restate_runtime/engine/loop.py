@@ -48,6 +48,10 @@ from .verbs import Verbs
 PROMISES_MAX = 10_000
 
 
+#: How often a shutdown looks whether the engine came to rest.
+_LOOK_AGAIN_SECONDS = 0.002
+
+
 class Engine(Verbs):
     """See the module. Implements EngineApi.
 
@@ -138,6 +142,11 @@ class Engine(Verbs):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._requests.fail_all("the runtime was killed; attach once it is back")
+
+    async def settled(self) -> None:
+        """Waits until nothing is left to decide, commit or read; for a shutdown, when little comes in any more."""
+        while not (self.quiet or self.failed.done()):  # noqa: ASYNC110 - rest has many parts; only a shutdown asks
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     # The clock of tests
 
