@@ -115,7 +115,7 @@ async def test_a_report_of_several_lines_is_shown_as_it_is(rig: Rig) -> None:
     )
     await put(rig, status=Status.PAUSED, epoch=1, last_failure=failed.to_binary())
     result = await run(rig, "invocations", "get", TEXT)
-    first = "INTERNAL: journal mismatch at command 1 in run charge (command 1) (all of it below)"
+    first = "INTERNAL: journal mismatch at command 1; at run charge (command 1) (all of it below)"
     assert f"last failure\t{first}\n" in result.stdout
     assert result.stdout.endswith(f"\n\n{report}\n\n")
     row = (await lines(rig, "invocations", "list"))[1]

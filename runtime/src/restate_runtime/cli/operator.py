@@ -246,7 +246,7 @@ def _retry_text(one: pb.RunRetry) -> str:
 def _error_text(error: pb.Error | None) -> str:
     if error is None:
         return ""
-    about = f" in {error.command}" if error.command else ""
+    about = f"; at {error.command}" if error.command else ""
     detail = f" [{error.detail_type}]" if error.detail_type else ""
     first, _, rest = error.message.partition("\n")
     return f"{error.code}: {first}{detail}{about}" + (_BELOW if rest else "")

@@ -273,7 +273,8 @@ def _promise(turn: Turn, hot: Hot, entry: j.GetPromise | j.PeekPromise | j.Compl
     invocation_id = hot.record.id
     match entry:
         case j.CompletePromise() if known is not None:
-            message = "the promise was completed already"
+            how = "rejected" if isinstance(decode_result(known), j.Failure) else "resolved"
+            message = f"promise {entry.number} of {key[0]}/{key[1]} was {how} already"
             complete_command(turn, invocation_id, number, j.Failure(StatusCode.FAILED_PRECONDITION, message))
         case j.CompletePromise():
             complete_command(turn, invocation_id, number, j.Void())
