@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from restate_runtime import config, server
@@ -26,11 +26,14 @@ class DyingStore(SqliteStore):
         self._armed = Path(db + ".armed")
         self._when, self._at, self._count = when, at, 0
 
-    async def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> Awaitable[None]:
         if self._armed.exists():
             self._count += 1
         self._die("before")
-        await super().commit(writes)
+        return self._durable(super().commit(writes))
+
+    async def _durable(self, done: Awaitable[None]) -> None:
+        await done
         self._die("after")
 
     def _die(self, moment: str) -> None:

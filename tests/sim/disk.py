@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 from restate_runtime.core.decision import CreateInvocation, SaveInvocation, Write
@@ -71,11 +71,12 @@ class Hold:
         self._after = after
         self._never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> Awaitable[None]:
         """One commit after the other; the runtime may die before or after it is durable."""
-        kept = [_copy(write) for write in writes]
         self._disk.commits += 1
-        number = self._disk.commits
+        return self._write(self._disk.commits, [_copy(write) for write in writes])
+
+    async def _write(self, number: int, kept: Sequence[Write]) -> None:
         async with self._disk._head:
             await self._go_on(self._before(number))
             await self._disk.pause()
@@ -117,8 +118,9 @@ def _store_class() -> type[Store]:
 
         return read
 
-    async def commit(self: Any, writes: Sequence[Write]) -> None:
-        await self.hold.commit(writes)
+    def commit(self: Any, writes: Sequence[Write]) -> Awaitable[None]:
+        written: Awaitable[None] = self.hold.commit(writes)
+        return written
 
     async def nothing(self: Any) -> None:
         """The disk is there before and after."""

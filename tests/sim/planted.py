@@ -8,11 +8,10 @@ from typing import Any
 from unittest import mock
 
 from restate_protocol import journal as j
-from restate_runtime.core.decision import Decision
 from restate_runtime.core.turn import Turn
 from restate_runtime.core.world import Hot, Phase, World
 from restate_runtime.deployments.sessions import Session
-from restate_runtime.engine.loop import Engine
+from restate_runtime.engine.flushing import Flusher
 from restate_runtime.engine.timers import Timers
 
 Bug = Callable[[], AbstractContextManager[None]]
@@ -35,20 +34,17 @@ def drop_a_notification() -> Iterator[None]:
 def commit_after_acting() -> Iterator[None]:
     """What was decided is told before it is durable."""
 
-    async def flush_forever(self: Any) -> None:
+    async def run(self: Any) -> None:
         while True:
             await self._work.wait()
             self._work.clear()
-            out, self._turn.out = self._turn.out, Decision()
-            batch = self.world.batch
-            self.world.batch += 1
+            out = self._take()
             for effect in out.effects:
-                self._effects.perform(effect, batch)
+                self.perform(effect, self.turn.world.batch - 1)
             if out.writes:
-                await self._store.commit(out.writes)
-                self._states.apply(out.writes)
+                await self._commit(out.writes)
 
-    with mock.patch.object(Engine, "_flush_forever", flush_forever):
+    with mock.patch.object(Flusher, "run", run):
         yield
 
 

@@ -196,8 +196,7 @@ async def test_reads_go_on_while_a_commit_is_under_way(sqlite: SqliteStore, tmp_
     await sqlite.commit([CreateInvocation(record(1))])
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")  # the commit waits for this
-    commit = asyncio.create_task(sqlite.commit([CreateInvocation(record(2))]))
-    await asyncio.sleep(0)
+    commit = asyncio.ensure_future(sqlite.commit([CreateInvocation(record(2))]))
     assert await sqlite.invocation(id_of(1)) == record(1)
     assert not commit.done()
     other.execute("ROLLBACK")

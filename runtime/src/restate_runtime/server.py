@@ -138,6 +138,7 @@ class Server:
             settings.timers_in_memory,
             SweepTimes(settings.retention_sweep_ms / 1000, settings.abort_sweep_ms / 1000),
             load_limits(settings),
+            settings.commit_gather_ms,
         )
         self.deployments = Deployments(
             self.store,
@@ -154,7 +155,14 @@ class Server:
         )
         admission = Admission(self.registry, limits)
         session_limits = SessionLimits(settings.ingress_session_credits, settings.ingress_session_buffer_bytes)
-        self._grpc = GrpcIngress(admission, self.engine, self._waiting, keepalive(settings), session_limits)
+        self._grpc = GrpcIngress(
+            admission,
+            self.engine,
+            self._waiting,
+            keepalive(settings),
+            session_limits,
+            settings.ingress_grpc_acceptors,
+        )
         self._http = HttpIngress(
             admission, self.engine, self._waiting, cors_rules(settings), settings.max_http_head_bytes
         )

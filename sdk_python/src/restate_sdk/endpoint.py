@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from restate_protocol.collecting import collect_less
 from restate_protocol.polling import prefer_pollers
 
 from .errors import EndpointError
@@ -185,6 +186,7 @@ def _block(begin: Callable[[], Awaitable[RunningEndpoint]]) -> None:
     Logs go to stderr, unless the app has set up logging itself.
     """
     prefer_pollers(os.environ)
+    collect_less()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

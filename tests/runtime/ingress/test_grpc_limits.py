@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import struct
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -108,9 +109,13 @@ async def test_an_encoding_that_is_not_known_is_refused(client: Client, engine: 
     assert engine.submissions == []
 
 
-async def test_a_deadline_that_has_passed_on_arrival_starts_nothing(server: Server, engine: Any) -> None:
+async def test_a_deadline_that_has_passed_on_arrival_starts_nothing(
+    server: Server, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = time.time() + 60  # when the call is looked at
+    monkeypatch.setattr(time, "time", lambda: late)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(PREFACE + _request(b"", {"grpc-timeout": "1n"}))
+    writer.write(PREFACE + _request(b"", {"grpc-timeout": "30S"}))
     while True:
         kind, flags, _ = await _frame(reader)
         if kind == 4 and not flags & 1:

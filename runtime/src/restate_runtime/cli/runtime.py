@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
+from restate_protocol.collecting import collect_less
 from restate_protocol.errors import RestateError
 from restate_protocol.polling import prefer_pollers
 
@@ -83,6 +84,7 @@ def _prepare(settings: Settings) -> None:
 def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs to the end on the fastest loop there is; what goes wrong is one line and exit code 1."""
     prefer_pollers(os.environ)
+    collect_less()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main())

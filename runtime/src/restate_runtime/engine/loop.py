@@ -1,8 +1,7 @@
-"""The engine: one loop that decides, commits what was decided, and then acts.
+"""The engine: decides, has committed what was decided, and then acts.
 
-Events are decided at once, one after the other, into the current batch. While one batch is being committed the
-next one fills: that is the group commit. Effects of a batch are performed after its commit, in order; if a
-commit fails nothing of it is acknowledged and the engine stops.
+Events are decided at once, one after the other, into the current batch; `flushing` commits the batch and performs its
+effects. If a commit fails nothing of it is acknowledged and the engine stops.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from time import perf_counter
 from typing import Any
 
 from restate_protocol import ids
@@ -22,7 +20,7 @@ from restate_protocol.services import HandlerMode
 from restate_protocol.status import StatusCode
 
 from ..core.acceptance import Request
-from ..core.decision import Decision, Forget, Report, Write
+from ..core.decision import Decision, Forget, Report
 from ..core.events import Attach, AwakeableCompleted, Event, Submit, TimerFired
 from ..core.failures import decode_result
 from ..core.machine import decide
@@ -32,10 +30,11 @@ from ..core.target import Resolve, Target
 from ..core.turn import Turn
 from ..core.world import Key, Phase, World
 from ..deployments.dispatch import Dispatcher
-from ..store.base import Store, StoreError
+from ..store.base import Store
 from .api import Accepted, Asker, Known, Submission
 from .commit_times import CommitTimes
 from .effects import Effects
+from .flushing import DEFAULT_GATHER_MS, Flusher
 from .loading import Loader
 from .overload import DEFAULT_LOAD_LIMITS, Doorkeeper, Load, LoadLimits
 from .requests import Futures, Requests
@@ -64,6 +63,7 @@ class Engine(Verbs):
         in_memory_timers_max: how many timers are held in memory.
         sweep_times: how often is looked for what is past its time.
         load_limits: how much work from outside is taken on.
+        gather_ms: how long a commit waits for company under load, at most.
     """
 
     def __init__(
@@ -76,21 +76,20 @@ class Engine(Verbs):
         in_memory_timers_max: int = DEFAULT_IN_MEMORY_MAX,
         sweep_times: SweepTimes = DEFAULT_SWEEP_TIMES,
         load_limits: LoadLimits = DEFAULT_LOAD_LIMITS,
+        gather_ms: int = DEFAULT_GATHER_MS,
     ) -> None:
         self.world = World()
-        self.commit_times = CommitTimes()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._store = store
         self._resolve = resolve
         self._clock = clock
         self._turn = Turn(self.world, clock(), resolve)
         self._requests = Requests()
-        self._in_flight: list[Write] = []
         self._loader = Loader(
             self.world,
             store,
             resolve,
-            lambda: [*self._in_flight, *self._turn.out.writes],
+            lambda: self._flusher.not_durable(),
             dispatcher.awaits_endpoint,
         )
         self.doorkeeper = Doorkeeper(load_limits, self._requests.__len__, self._queued, lambda: self.world.held_bytes)
@@ -100,10 +99,11 @@ class Engine(Verbs):
         self._effects = Effects(self, dispatcher, self._requests, self._timers, self._states, store, report)
         self._held: dict[bytes, deque[Event]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._work = asyncio.Event()
-        self._flusher: asyncio.Task[None] | None = None
+        self._flusher = Flusher(
+            store, self._turn, self._effects.perform, self._states.apply, self._performed, gather_ms
+        )
+        self._flushing: asyncio.Task[None] | None = None
         self._sweeper: asyncio.Task[None] | None = None
-        self._flushing = False
         self._stopping = False
         self._sweeps = Sweeps(store, dispatcher, self.world, clock, self.post, sweep_times)
         dispatcher.on_event(self.post)
@@ -116,7 +116,7 @@ class Engine(Verbs):
         """Takes up the work that a store has: queues of keys, timers, active invocations."""
         from .recovery import recover
 
-        self._flusher = self.spawn(self._flush_forever())
+        self._flushing = self.spawn(self._flusher.run())
         await recover(self, self._store)
         await self._timers.open()
         self._sweeper = self.spawn(self._sweeps.forever())
@@ -125,9 +125,9 @@ class Engine(Verbs):
         """Commits what is decided, and decides nothing more."""
         self._stopping = True
         self._timers.close()
-        self._work.set()
-        if self._flusher is not None:
-            await asyncio.wait((self._flusher, self.failed), return_when=asyncio.FIRST_COMPLETED)
+        self._flusher.stop()
+        if self._flushing is not None:
+            await asyncio.wait((self._flushing, self.failed), return_when=asyncio.FIRST_COMPLETED)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -151,10 +151,15 @@ class Engine(Verbs):
     # The clock of tests
 
     @property
+    def commit_times(self) -> CommitTimes:
+        """How long commits took."""
+        return self._flusher.times
+
+    @property
     def quiet(self) -> bool:
         """Whether nothing is left to decide, commit or read: only frames, callers and time change that."""
-        lasting = sum(task is not None for task in (self._flusher, self._sweeper))
-        return not (self._held or self._flushing or self._work.is_set() or len(self._tasks) > lasting)
+        lasting = sum(task is not None for task in (self._flushing, self._sweeper))
+        return self._flusher.quiet and not self._held and len(self._tasks) <= lasting
 
     def next_due_ms(self) -> int | None:
         """When the next timer in memory is due, in milliseconds since the epoch."""
@@ -188,7 +193,7 @@ class Engine(Verbs):
             self._turn.out = Decision()
             self._fail(error)
             raise
-        self._work.set()
+        self._flusher.decided()
 
     async def _load_and_decide(self, subject: bytes) -> None:
         held = self._held[subject]
@@ -211,39 +216,11 @@ class Engine(Verbs):
     def _due(self, timer: Timer) -> None:
         self.post(TimerFired(timer))
 
-    # Commit, then act
+    # After the commit
 
-    async def _flush_forever(self) -> None:
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            out = self._turn.out
-            if not out.writes and not out.effects:
-                if self._stopping:
-                    return
-                continue
-            self._turn.out = Decision()
-            self._flushing = True
-            batch = self.world.batch
-            self.world.batch += 1
-            if out.writes:
-                self._in_flight = out.writes
-                asked = perf_counter()
-                try:
-                    await self._store.commit(out.writes)
-                except StoreError as error:
-                    self._fail(error)
-                    return
-                self.commit_times.note(perf_counter() - asked)
-                self._states.apply(out.writes)
-                self._in_flight = []
-            for effect in out.effects:
-                self._effects.perform(effect, batch)
-            self._flushing = False
-            if len(self.world.promises) > PROMISES_MAX:
-                self._forget_promises(batch)
-            if self._stopping:
-                self._work.set()
+    def _performed(self, batch: int) -> None:
+        if len(self.world.promises) > PROMISES_MAX:
+            self._forget_promises(batch)
 
     def _forget_promises(self, batch: int) -> None:
         """Drops what is committed; the store has it."""
@@ -376,7 +353,7 @@ class Engine(Verbs):
     def forget_soon(self, invocation_ids: Iterable[bytes]) -> None:
         """Drops invocations that nothing goes on with, once all that is decided about them is committed."""
         self._turn.out.effects.extend(map(Forget, invocation_ids))
-        self._work.set()
+        self._flusher.wake()
 
     def load(self) -> Load:
         """How much work there is, as far as it is bounded."""

@@ -9,6 +9,7 @@ import grpc
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1.health import aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from .admission import Routes
 from .errors import INGRESS, SOURCE
@@ -47,6 +48,24 @@ class Servicer(aio.HealthServicer):
         return pb.HealthListResponse(statuses=found)  # type: ignore[attr-defined]  # younger than its type stubs
 
 
+class _Handlers:
+    """Takes the place of a server where the library registers its handlers, and keeps the one that serves by path.
+
+    A registered method is asked for by itself each time the server takes a call, whatever method that is of: three of
+    them cost every call more than they would ever save.
+    """
+
+    def __init__(self) -> None:
+        self.handlers: tuple[Any, ...] = ()
+
+    def add_generic_rpc_handlers(self, handlers: tuple[Any, ...]) -> None:
+        """Those that look at the path."""
+        self.handlers = handlers
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
+        """The same again, to be registered."""
+
+
 class Health:
     """Keeps the library's servicer in step with the routes.
 
@@ -61,6 +80,13 @@ class Health:
         self._changed = asyncio.Event()
         self._follower: asyncio.Task[None] | None = None
         routes.on_change(self._changed.set)
+
+    def handlers(self) -> tuple[Any, ...]:
+        """What serves the paths of the service."""
+        anything: Any = _Handlers()
+        add_HealthServicer_to_server(self.servicer, anything)
+        found: tuple[Any, ...] = anything.handlers
+        return found
 
     async def start(self) -> None:
         """Shows what is registered now, and follows from here."""

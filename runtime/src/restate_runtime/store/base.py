@@ -19,8 +19,9 @@ StoreError
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
 from restate_protocol.errors import RestateError
@@ -67,6 +68,16 @@ class InvocationFilter:
     key: str | None = None
 
 
+def settled(error: StoreError | None = None) -> Awaitable[None]:
+    """A commit that is durable already, or failed already."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+    return future
+
+
 class Store(ABC):
     """See the module for the invariants. Methods are called from one event loop."""
 
@@ -83,10 +94,11 @@ class Store(ABC):
         """Finishes the commits under way and lets go of everything. Calling it twice is fine."""
 
     @abstractmethod
-    async def commit(self, writes: Sequence[Write]) -> None:
-        """Makes all writes durable in one transaction.
+    def commit(self, writes: Sequence[Write]) -> Awaitable[None]:
+        """Makes all writes durable in one transaction; they are once the result was awaited.
 
-        Reads what it needs of the writes before it first yields, so that the caller may go on changing records.
+        Begins at the call, and has read what it needs of the writes when it returns: the caller may go on changing
+        records. Commits are durable in the order of the calls. What goes wrong is raised to the one who awaits it.
         """
 
     @abstractmethod

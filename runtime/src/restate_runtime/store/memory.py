@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from restate_protocol.ids import INVOCATION_ID_BYTES, invocation_id_text
@@ -39,7 +39,7 @@ from restate_runtime.core.decision import (
 )
 from restate_runtime.core.records import Attempt, Deployment, Invocation, JournalRow, Promises, Status, Timer
 
-from .base import InvocationFilter, KeyHolder, Store, StoreInvalid, StoreUnavailable
+from .base import InvocationFilter, KeyHolder, Store, StoreError, StoreInvalid, StoreUnavailable, settled
 from .columns import CHANGING
 
 Object = tuple[str, str]
@@ -68,7 +68,14 @@ class MemoryStore(Store):
     async def close(self) -> None:
         self._open = False
 
-    async def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> Awaitable[None]:
+        try:
+            self._commit(writes)
+        except StoreError as error:
+            return settled(error)
+        return settled()
+
+    def _commit(self, writes: Sequence[Write]) -> None:
         self._use()
         check = _Check(self._invocations, self._journals, self._attempts, self._promises)
         for write in writes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import aiosqlite
 
 from restate_runtime.core.decision import Write
 from restate_runtime.core.records import Attempt, Deployment, Invocation, JournalRow, Promises, Status, Timer
-from restate_runtime.store.base import InvocationFilter, KeyHolder, Store, StoreUnavailable
+from restate_runtime.store.base import InvocationFilter, KeyHolder, Store, StoreUnavailable, settled
 
 from . import rows
 from .batch import statements
@@ -92,12 +92,11 @@ class SqliteStore(Store):
             await writer.stop()
         self._lock.release()
 
-    async def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write]) -> Awaitable[None]:
         if self._writer is None:
-            raise self._not_open()
+            return settled(self._not_open())
         found = statements(writes)
-        if found:
-            await self._writer.commit(found)
+        return self._writer.commit(found) if found else settled()
 
     async def invocation(self, invocation_id: bytes) -> Invocation | None:
         found = await self._read(self._point, "invocation", (invocation_id,))

@@ -59,15 +59,14 @@ class Writer:
         """Starts the thread."""
         self._thread.start()
 
-    async def commit(self, statements: Sequence[Statement]) -> None:
-        """Executes all statements in one transaction; returns once it is on disk.
+    def commit(self, statements: Sequence[Statement]) -> asyncio.Future[None]:
+        """Executes all statements in one transaction; the future is done once it is on disk.
 
-        Raises:
-            StoreError: nothing was committed, or, for StoreUnavailable, nothing may be built on it.
+        It fails with a StoreError: nothing was committed, or, for StoreUnavailable, nothing may be built on it.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._jobs.put(Job(statements, done))
-        await done
+        return done
 
     async def stop(self) -> None:
         """Returns once all commits under way are done and the connection is closed."""
