@@ -212,7 +212,7 @@ class Settings:
     commit_gather_ms: int = _setting(
         2,
         "ms",
-        "Under load, how long a commit waits at most until half as much came together as was in the one before. "
+        "Under load, how long a commit waits at most until four fifths of what was in the one before came together. "
         "0: not at all.",
         _whole(0, 1_000),
     )

@@ -49,8 +49,8 @@ class _Gathering:
     enough: int = 0
 
     def expects_more(self) -> bool:
-        """Whether the last batch was of many, and this one is not half as large yet."""
-        self.enough = self.before // 2 if self.before >= _LOAD_EVENTS else 0
+        """Whether the last batch was of many, and this one is not nearly as large yet."""
+        self.enough = self.before * 4 // 5 if self.before >= _LOAD_EVENTS else 0
         return self.events < self.enough
 
     def taken(self) -> None:
