@@ -44,7 +44,6 @@ GOOD = [
     ("max_bytes_in_flight", "2048", 2_048),
     ("ready_in_memory", "5", 5),
     ("ready_bytes_in_memory", "2048", 2_048),
-    ("ingress_grpc_acceptors", "1", 1),
     ("commit_gather_ms", "0", 0),
     ("grpc_keepalive_ms", "5", 5),
     ("grpc_keepalive_timeout_ms", "5", 5),

@@ -202,13 +202,6 @@ class Settings:
         "And about how much their journals and states may take.",
         _whole(1_024, 1_099_511_627_776),
     )
-    ingress_grpc_acceptors: int = _setting(
-        16,
-        "acceptors",
-        "How many acceptors share the port of the gRPC ingress, on Linux; elsewhere there is one. A connection belongs "
-        "to one of them, and each takes one call at a time off its connections.",
-        _whole(1, 256),
-    )
     commit_gather_ms: int = _setting(
         2,
         "ms",

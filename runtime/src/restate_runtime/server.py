@@ -155,14 +155,7 @@ class Server:
         )
         admission = Admission(self.registry, limits)
         session_limits = SessionLimits(settings.ingress_session_credits, settings.ingress_session_buffer_bytes)
-        self._grpc = GrpcIngress(
-            admission,
-            self.engine,
-            self._waiting,
-            keepalive(settings),
-            session_limits,
-            settings.ingress_grpc_acceptors,
-        )
+        self._grpc = GrpcIngress(admission, self.engine, self._waiting, keepalive(settings), session_limits)
         self._http = HttpIngress(
             admission, self.engine, self._waiting, cors_rules(settings), settings.max_http_head_bytes
         )

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import sys
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, NoReturn, TypeAlias
 
@@ -26,13 +24,14 @@ from restate_protocol.immutable import immutable
 from restate_protocol.status import StatusCode
 
 from ..engine.api import Accepted, EngineApi
+from .accepting import accepting_server
 from .admission import ACCEPTED, INVOCATION_ID, PREVIOUSLY_ACCEPTED, STATUS, Admission, Door
 from .answers import Answers
 from .control import Control, ControlMethod
 from .control_calls import Metadata
 from .errors import INGRESS, SOURCE, Answer, Failed, ListenError, Refused, answer_of
 from .health import Health
-from .ports import address_text, check_free, claim
+from .ports import address_text, check_free
 from .reasons import Reason
 from .reflection import Reflection
 from .session import DEFAULT_SESSION_LIMITS, SessionLimits
@@ -52,11 +51,6 @@ METADATA_SLACK_BYTES = 16 << 10
 PENDING_MAX = 1_000_000
 #: How long the last responses may take to leave once every call is answered.
 FLUSH_SECONDS = 1.0
-
-#: Servers that share the port of the ingress, unless a setting says otherwise.
-DEFAULT_ACCEPTORS = 16
-#: Only there the system spreads connections over all sockets of a port.
-_SHARES_PORTS = sys.platform.startswith("linux")
 
 STOPPING = "the runtime stops and takes no more calls; nothing was started, ask again"
 
@@ -99,9 +93,6 @@ class GrpcIngress:
         waiting: who waits, shared with the HTTP ingress.
         keepalive: how connections are kept.
         session_limits: what one session of a caller may do.
-        acceptors: how many of the library's servers share the port, on Linux. Each takes one call after the other
-            from its connections, a turn of the loop or more for each: one alone would let calls in one by one,
-            to be committed one by one.
     """
 
     def __init__(
@@ -111,7 +102,6 @@ class GrpcIngress:
         waiting: Waiting,
         keepalive: Keepalive = DEFAULT_KEEPALIVE,
         session_limits: SessionLimits = DEFAULT_SESSION_LIMITS,
-        acceptors: int = DEFAULT_ACCEPTORS,
     ) -> None:
         self._admission = admission
         self._keepalive = keepalive
@@ -119,9 +109,7 @@ class GrpcIngress:
         self.answers = Answers()
         self.sessions = Sessions(admission, engine, waiting, session_limits, self.answers, _abort)
         self.calls = Calls(admission, engine, waiting, self.answers, self.sessions)
-        self._acceptors = acceptors if _SHARES_PORTS else 1
-        self._servers: list[grpc.aio.Server] = []
-        self._claim: socket.socket | None = None
+        self._server: grpc.aio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listens. Gives the real port where asked for 0.
@@ -131,26 +119,19 @@ class GrpcIngress:
             ListenError: the address cannot be listened on.
         """
         check_free(WHAT, host, port)
-        first, bound = self._listening(host, port)
-        self._servers = [first]
-        self._claim = claim(WHAT, host, bound)
-        self._servers += [self._listening(host, bound)[0] for _ in range(1, self._acceptors)]
-        await self._health.start()
-        for server in self._servers:
-            await server.start()
-        return bound
-
-    def _listening(self, host: str, port: int) -> tuple[grpc.aio.Server, int]:
-        """A server that is bound, and its port."""
-        server = grpc.aio.server(options=self._options())
+        server = accepting_server(self._options())
         # The first handler that knows a path serves it: calls first, because they are many; the last knows all.
         reflection = Reflection(self._admission.routes).handler()
         server.add_generic_rpc_handlers((self.calls, reflection, *self._health.handlers(), Unknown(self.answers)))
         address = address_text(host, port)
         try:
-            return server, server.add_insecure_port(address)
+            bound = server.add_insecure_port(address)
         except RuntimeError as error:
             raise ListenError(WHAT, address, str(error)) from None
+        await self._health.start()
+        await server.start()
+        self._server = server
+        return bound
 
     async def stop(self, grace_seconds: float) -> None:
         """Refuses new calls with UNAVAILABLE, lets those in flight end for so long, and ends the rest.
@@ -158,17 +139,14 @@ class GrpcIngress:
         To send waiting callers away in good order, call Waiting.send_away before the grace is over.
         """
         await self._health.drain()
-        if not self._servers:
+        if self._server is None:
             return
         self.calls.drain()
         self.sessions.drain()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(asyncio.gather(self.calls.idle(), self.sessions.idle()), grace_seconds)
         # What is left are streams that never end by themselves, and responses on their way out.
-        flush = min(grace_seconds, FLUSH_SECONDS)
-        await asyncio.gather(*(server.stop(flush) for server in self._servers))
-        if self._claim is not None:
-            self._claim.close()
+        await self._server.stop(min(grace_seconds, FLUSH_SECONDS))
 
     def _options(self) -> list[tuple[str, int]]:
         limits, keepalive = self._admission.limits, self._keepalive
@@ -190,8 +168,8 @@ class GrpcIngress:
             # with CANCELLED, by chance, from a thousand calls on.
             ("grpc.server.max_pending_requests", PENDING_MAX),
             ("grpc.server.max_pending_requests_hard_limit", PENDING_MAX),
-            # The acceptors share the port. Another runtime does not: see `claim`.
-            ("grpc.so_reuseport", int(self._acceptors > 1)),
+            # Two runtimes on one port would share the calls between them.
+            ("grpc.so_reuseport", 0),
         ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import sys
 
 from .errors import ListenError, PortInUse
 
@@ -42,29 +41,6 @@ def bind(what: str, host: str, port: int) -> socket.socket:
             raise PortInUse(what, address) from None
         raise ListenError(what, address, f"{error.strerror or error}. Choose another address or port") from None
     return sock
-
-
-def claim(what: str, host: str, port: int) -> socket.socket | None:
-    """Holds a port against other runtimes for as long as the socket is open, where several sockets of ours share it.
-
-    Two runtimes that begin at the same moment would share it too, and its calls. The name belongs to the network
-    namespace, as the port does, and goes with the process. None where the system has no such names.
-
-    Raises:
-        PortInUse: another runtime holds it.
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    address = address_text(host, port)
-    held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        held.bind(f"\0restate-runtime/{address}")
-    except OSError as error:
-        held.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortInUse(what, address) from None
-        raise ListenError(what, address, error.strerror or str(error)) from None
-    return held
 
 
 def check_free(what: str, host: str, port: int) -> None:
