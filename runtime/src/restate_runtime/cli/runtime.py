@@ -28,10 +28,6 @@ from .output import show_error
 #: Where `dev` keeps its journal, beside the app.
 DEV_DB = ".restate/dev.db"
 
-#: How long the thread that commits waits for the interpreter while the loop is busy. Python's own 5 ms would be most of
-#: what a commit takes.
-_SWITCH_SECONDS = 0.0005
-
 app = typer.Typer(
     help="Runs a runtime.",
     epilog="Exit codes: 0 stopped when told to, 1 cannot run, 2 wrong usage.",
@@ -89,7 +85,6 @@ def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs to the end on the fastest loop there is; what goes wrong is one line and exit code 1."""
     prefer_pollers(os.environ)
     collect_less()
-    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main())
