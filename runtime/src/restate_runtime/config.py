@@ -205,8 +205,8 @@ class Settings:
     commit_gather_ms: int = _setting(
         2,
         "ms",
-        "Under load, how long a commit waits at most until four fifths of what was in the one before came together. "
-        "0: not at all.",
+        "Under load, how long a commit waits at most until four fifths of what was in the one before came together, "
+        "24 events at most. 0: not at all.",
         _whole(0, 1_000),
     )
     grpc_keepalive_ms: int = _setting(

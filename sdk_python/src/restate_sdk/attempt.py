@@ -424,3 +424,7 @@ class Attempt:
             task.cancel()
         if self.turns is not None:
             self.turns.end()
+
+    def left(self) -> None:
+        """The handler's task is done. Letting go of it, which knows the attempt, frees both at once."""
+        self.task = None

@@ -257,6 +257,8 @@ class Session:
         self._note_idle()
 
     def _done(self, invocation_id: bytes, running: _Running) -> None:
+        if running.attempt is not None:
+            running.attempt.left()
         if self._running.get(invocation_id) is running:
             del self._running[invocation_id]
             self._note_idle()

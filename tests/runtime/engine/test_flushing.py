@@ -164,8 +164,7 @@ async def test_after_a_large_batch_a_commit_waits_for_nearly_as_many() -> None:
     rig = Rig()
     await rig.batch_of(10)
     rig.decide(*"abc")
-    waits = until(lambda: rig.flusher._gathering.enough == 8)
-    await waits
+    await until(lambda: rig.flusher._gathering.enough == 8)
     rig.decide(*"defg")
     for _ in range(10):
         await asyncio.sleep(0)
@@ -173,6 +172,16 @@ async def test_after_a_large_batch_a_commit_waits_for_nearly_as_many() -> None:
     rig.decide("h")
     await rig.committing(2)
     assert rig.log == ["commit abcdefgh"]
+
+
+async def test_nothing_waits_for_more_than_share_the_cost_well() -> None:
+    rig = Rig()
+    await rig.batch_of(100)
+    rig.decide(*"a" * 23)
+    await until(lambda: rig.flusher._gathering.enough == 24)
+    assert rig.log == []
+    rig.decide("a")
+    await rig.committing(2)
 
 
 async def test_who_waits_for_company_performs_first_what_is_due() -> None:

@@ -23,6 +23,8 @@ from .commit_times import CommitTimes
 
 #: A batch of fewer events than this is what a few callers give: there is no load to gather.
 _LOAD_EVENTS = 8
+#: So many share the cost of a commit well. To wait for more would make all callers go in step, and the disk idle.
+_COMPANY_EVENTS = 24
 
 #: How long a commit waits for company at most, in milliseconds, unless a setting says otherwise.
 DEFAULT_GATHER_MS = 2
@@ -50,7 +52,7 @@ class _Gathering:
 
     def expects_more(self) -> bool:
         """Whether the last batch was of many, and this one is not nearly as large yet."""
-        self.enough = self.before * 4 // 5 if self.before >= _LOAD_EVENTS else 0
+        self.enough = min(self.before * 4 // 5, _COMPANY_EVENTS) if self.before >= _LOAD_EVENTS else 0
         return self.events < self.enough
 
     def taken(self) -> None:
