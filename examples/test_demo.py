@@ -60,10 +60,17 @@ def test_the_demo_tells_its_story_to_the_end() -> None:
         assert line in done.stdout
 
 
+def _heed_interrupts() -> None:
+    """A program that is started in the background of a script inherits that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.e2e
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_demo_ends_what_it_started(stop: signal.Signals, code: int) -> None:
-    demo = subprocess.Popen(DEMO, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    demo = subprocess.Popen(
+        DEMO, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
+    )
     assert demo.stdout is not None
     ready = next(line for line in demo.stdout if line.lstrip().startswith("ready "))
     demo.send_signal(stop)

@@ -30,6 +30,9 @@ except ImportError:  # pragma: no cover - another version of the library
 #: Calls asked for ahead. More brings no more calls per second; each takes some hundred bytes.
 ASKED_AHEAD = 64
 
+#: With no call for so long, those that were on their way before a server stops are all there.
+QUIET_SECONDS = 0.05
+
 _NEEDED = ("_make_request_call_future", "_request_call", "shutdown")
 
 _log = structlog.get_logger(__name__)
@@ -80,6 +83,7 @@ class _Ahead:
         self._came: deque[asyncio.Task[Any]] = deque()
         self._next: _Next | None = None
         self._over = False
+        self._taken = 0
 
     def __len__(self) -> int:
         """How many wait to be taken."""
@@ -88,16 +92,25 @@ class _Ahead:
     def next(self) -> asyncio.Future[Any]:
         """The next call, or why there is none."""
         loop = asyncio.get_running_loop()
+        self._next = _Next(loop=loop)
+        self._hand_on()
         while len(self._asked) + len(self._came) < ASKED_AHEAD:
             task = loop.create_task(self._ask())
             self._asked.add(task)
             task.add_done_callback(self._arrived)
-        self._next = _Next(loop=loop)
-        self._hand_on()
         return self._next
 
-    def end(self) -> None:
-        """Lets go of what nobody will take any more: a server does not stop before its calls are gone."""
+    async def end(self, grace_seconds: float) -> None:
+        """Returns once no calls come any more, or after so long, and lets go of those that nobody will take.
+
+        A call that is there and not taken when its server stops ends with CANCELLED, which clients do not try again.
+        And a server does not stop before its calls are gone.
+        """
+        loop = asyncio.get_running_loop()
+        last, until = -1, loop.time() + grace_seconds
+        while (self._came or last != self._taken) and loop.time() < until:
+            last = self._taken
+            await asyncio.sleep(QUIET_SECONDS)
         self._over = True
         self._came.clear()
 
@@ -115,6 +128,7 @@ class _Ahead:
         if self._next is None or self._next.done() or not self._came:
             return
         task = self._came.popleft()
+        self._taken += 1
         error = task.exception()
         if error is None:
             self._next.set_result(task.result())
@@ -134,13 +148,9 @@ def _server_class() -> Any:
             return self._ahead.next()
 
         async def shutdown(self, grace: float | None) -> None:
-            ahead = getattr(self, "_ahead", None)
-            turns = ASKED_AHEAD
-            while ahead and turns:  # what came is answered still
-                turns -= 1
-                await asyncio.sleep(0)
+            ahead: _Ahead | None = getattr(self, "_ahead", None)
             if ahead is not None:
-                ahead.end()
+                await ahead.end(grace or 0)
             await super().shutdown(grace)
 
     return AcceptingServer
