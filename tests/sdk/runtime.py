@@ -14,6 +14,7 @@ from typing import Any
 
 from restate_protocol import awaiting, codec, frames, journal
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import RunAck
 from restate_protocol.journal import Cancelled, Completion, Failure, Result, RunDue, RunFailed, Signal, Value
 from restate_protocol.status import StatusCode
 from restate_sdk import Endpoint
@@ -116,7 +117,7 @@ class Invocation:
     async def release_acks(self) -> None:
         self.hold_acks = False
         for command in self.held:
-            await self._runtime.send(pb.RunAck(invocation_id=INVOCATION_ID, epoch=self.epoch, command=command))
+            await self._runtime.send(RunAck(invocation_id=INVOCATION_ID, epoch=self.epoch, command=command))
         self.held.clear()
 
     async def _notify(self, notification: journal.Notification) -> None:
@@ -236,7 +237,7 @@ class Invocation:
         if self.hold_acks:
             self.held.append(command)
             return
-        await self._runtime.send(pb.RunAck(invocation_id=INVOCATION_ID, epoch=self.epoch, command=command))
+        await self._runtime.send(RunAck(invocation_id=INVOCATION_ID, epoch=self.epoch, command=command))
 
 
 class FakeRuntime:

@@ -14,6 +14,7 @@ from restate_protocol import journal as j
 from restate_protocol.contract.read import read_contract
 from restate_protocol.errors import RestateError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import RunAck
 from restate_sdk import Endpoint
 from restate_sdk.session import MAX_BATCH_FRAMES, Session
 from restate_sdk.transport.memory import MemoryPeer
@@ -217,7 +218,7 @@ async def test_a_newer_attempt_ends_the_older_and_frames_of_the_old_epoch_are_dr
         await peer.start(epoch=2)
         assert await handler.ended.get() == "CancelledError"
         await peer.send(pb.Notify(invocation_id=INVOCATION_ID, epoch=1, entry=signal))
-        await peer.send(pb.RunAck(invocation_id=INVOCATION_ID, epoch=1, command=9))
+        await peer.send(RunAck(invocation_id=INVOCATION_ID, epoch=1, command=9))
         await peer.send(pb.Notify(invocation_id=INVOCATION_ID, epoch=2, entry=signal))
         last = None
         while not isinstance(last, pb.Ended):
@@ -247,7 +248,7 @@ async def test_an_acknowledgement_of_nothing_is_refused() -> None:
         await peer.send(HELLO)
         await peer.start()
         await handler.began.wait()
-        await peer.send(pb.RunAck(invocation_id=INVOCATION_ID, epoch=1, command=5))
+        await peer.send(RunAck(invocation_id=INVOCATION_ID, epoch=1, command=5))
         seen = [await peer.next() for _ in range(4)]
     assert isinstance(seen[-1], pb.Refused)
     assert "no proposal" in seen[-1].message

@@ -18,6 +18,7 @@ import pytest
 from restate_protocol import codec, frames
 from restate_protocol import journal as j
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import RunAck
 from restate_sdk import Endpoint, EndpointError
 from restate_sdk.transport.options import CHANNEL_OPTIONS
 
@@ -121,7 +122,7 @@ async def works(stream: Stream, text: str) -> None:
     """An invocation with one run goes through."""
     await stream.send(start(PayRequest(text=text)))
     await run_result(stream)
-    await stream.send(pb.RunAck(invocation_id=INVOCATION_ID, epoch=1, command=1))
+    await stream.send(RunAck(invocation_id=INVOCATION_ID, epoch=1, command=1))
     output = j.decode((await stream.until(pb.Command)).entry)
     assert output == j.Output(j.Value(codec.encode(PayResponse(text=text))))
     await stream.until(pb.Ended)

@@ -7,7 +7,7 @@ from typing import Any
 
 from restate_protocol import journal
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_protocol.hot_frames import Command
+from restate_protocol.hot_frames import Command, RunAck
 from restate_protocol.journal import Cancelled, Completion, Entry, Input, Result, Signal, Value
 from restate_protocol.status import StatusCode
 from restate_sdk.vm.machine import Machine
@@ -52,7 +52,7 @@ class Attempt:
 
     def ack(self, command: int) -> None:
         """A run's proposal is acknowledged."""
-        self.machine.run_ack(pb.RunAck(invocation_id=INVOCATION_ID, epoch=1, command=command))
+        self.machine.run_ack(RunAck(invocation_id=INVOCATION_ID, epoch=1, command=command))
 
     def notify(self, entry: Entry) -> None:
         """A notification arrives."""

@@ -18,7 +18,7 @@ from restate_protocol import journal as j
 from restate_protocol.awaiting import Combinator
 from restate_protocol.errors import TerminalError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_protocol.hot_frames import Command, Ended
+from restate_protocol.hot_frames import Command, Ended, RunAck
 from restate_sdk.vm.awaiting import Deadline, Group, Handle, Seen, Tree, open_part, settlement, to_protocol
 from restate_sdk.vm.machine import Machine
 
@@ -216,7 +216,7 @@ class Runtime:
             self.apply(entry)
             if isinstance(entry, j.Run) and entry.result is not None:
                 number = len(self.commands) - 1
-                handler.machine.run_ack(pb.RunAck(invocation_id=INVOCATION_ID, epoch=1, command=number))
+                handler.machine.run_ack(RunAck(invocation_id=INVOCATION_ID, epoch=1, command=number))
                 if handler.waits_for is not None:
                     handler.go_on()
 
@@ -261,7 +261,7 @@ class Runtime:
         data = j.encode(entry)
         self.journal.append(data)
         if is_run:
-            handler.machine.run_ack(pb.RunAck(invocation_id=INVOCATION_ID, epoch=1, command=number))
+            handler.machine.run_ack(RunAck(invocation_id=INVOCATION_ID, epoch=1, command=number))
         else:
             handler.machine.notify(pb.Notify(invocation_id=INVOCATION_ID, epoch=1, entry=data))
         if handler.waits_for is not None:

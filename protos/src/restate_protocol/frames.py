@@ -1,12 +1,13 @@
 """Frames of the session protocol: batches of them to bytes and back.
 
 A frame is one of the stubs in `session_pb`; this module only wraps and unwraps them. The frames of which there are most
-have a plain class in `hot_frames`, to be written. What frames mean is in `docs/internals/protocol.md`.
+have a plain class in `hot_frames`: to be written, and `RunAck` to be read too. What frames mean is in
+`docs/internals/protocol.md`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from protobuf import Oneof
@@ -27,7 +28,6 @@ RuntimeFrame: TypeAlias = (
     | pb.Start
     | pb.JournalPart
     | pb.Notify
-    | pb.RunAck
     | hot.RunAck
     | pb.Abort
     | pb.Drain
@@ -58,7 +58,6 @@ _RUNTIME_FIELDS: dict[type[Any], str] = {
     pb.Start: "start",
     pb.JournalPart: "journal_part",
     pb.Notify: "notify",
-    pb.RunAck: "run_ack",
     pb.Abort: "abort",
     pb.Drain: "drain",
     pb.Refused: "refused",
@@ -80,23 +79,40 @@ _ENDPOINT_FIELDS: dict[type[Any], str] = {
 }
 
 
-def encode_runtime_batch(frames: Sequence[RuntimeFrame]) -> bytes:
+def encode_runtime_frame(frame: RuntimeFrame) -> bytes:
+    """One message with this frame, from the runtime. Such messages, one after the other, are one with all frames."""
+    return hot.WRITERS.get(type(frame), _write_runtime)(frame)
+
+
+def encode_endpoint_frame(frame: EndpointFrame) -> bytes:
+    """One message with this frame, from the endpoint. Such messages, one after the other, are one with all frames."""
+    return hot.WRITERS.get(type(frame), _write_endpoint)(frame)
+
+
+def encode_runtime_batch(frames: Iterable[RuntimeFrame]) -> bytes:
     """One message with these frames, from the runtime."""
-    return b"".join([hot.WRITERS.get(type(frame), _write_runtime)(frame) for frame in frames])
+    return b"".join(map(encode_runtime_frame, frames))
 
 
-def encode_endpoint_batch(frames: Sequence[EndpointFrame]) -> bytes:
+def encode_endpoint_batch(frames: Iterable[EndpointFrame]) -> bytes:
     """One message with these frames, from the endpoint."""
-    return b"".join([hot.WRITERS.get(type(frame), _write_endpoint)(frame) for frame in frames])
+    return b"".join(map(encode_endpoint_frame, frames))
 
 
-def decode_runtime_batch(data: bytes) -> list[RuntimeFrame]:
+def decode_runtime_batch(data: bytes) -> Sequence[RuntimeFrame]:
     """The frames in a message from the runtime.
 
     Raises:
         FrameError: it is not a batch, or holds a frame this version does not know.
     """
-    return _unwrap(pb.RuntimeBatch, data)
+    acks = hot.read_run_acks(data)
+    return list(map(_plain, _unwrap(pb.RuntimeBatch, data))) if acks is None else acks
+
+
+def _plain(frame: Any) -> RuntimeFrame:
+    """Acknowledgements are of one class, whichever way they were read."""
+    plain: RuntimeFrame = frame
+    return hot.RunAck(frame.invocation_id, frame.epoch, frame.command) if type(frame) is pb.RunAck else plain
 
 
 def decode_endpoint_batch(data: bytes) -> list[EndpointFrame]:

@@ -10,8 +10,9 @@ is laid out in another way is left to them (tests compare the two on any input).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
-from .wire import Unusual, field, message, number, part, text, varint
+from .wire import Unusual, before, field, message, number, part, text, varint
 
 # Entry
 _INPUT = b"\x0a"
@@ -57,8 +58,19 @@ def write_output(data: bytes, type_name: str) -> bytes:
 
 def write_run(name: str, data: bytes, type_name: str, duration_ms: int) -> bytes:
     """Entry(run=RunCommand(name, Result(value=Value(data, type_name)), duration_ms)), encoded."""
-    result = message(_RUN_RESULT, value_result(data, type_name))
-    return message(_RUN, text(_NAME, name) + result + number(_DURATION, duration_ms))
+    duration = number(_DURATION, duration_ms)
+    head, tail = _around_run(name, len(data), type_name, len(duration))
+    return head + data + tail + duration
+
+
+@lru_cache(maxsize=4096)
+def _around_run(name: str, size: int, type_name: str, rest: int) -> tuple[bytes, bytes]:
+    """What is before and after the data of a run: only lengths differ from one to the next."""
+    tail = text(_TYPE, type_name)
+    head = before(_DATA, size) if size else b""
+    result = before(_RUN_RESULT + _VALUE, len(head) + size + len(tail)) + head
+    named = text(_NAME, name) + result
+    return before(_RUN, len(named) + size + len(tail) + rest) + named, tail
 
 
 def taken_bytes(taken: int) -> bytes:
@@ -129,7 +141,13 @@ def _read_value(data: bytes, begin: int, end: int) -> tuple[bytes, str]:
     begin, data_end = part(data, begin, _DATA[0])
     if data_end == end:
         return data[begin:end], ""
-    type_begin, type_end = part(data, data_end, _TYPE[0])
-    if type_end != end:
+    return data[begin:data_end], _read_type(data[data_end:end])
+
+
+@lru_cache(maxsize=4096)
+def _read_type(data: bytes) -> str:
+    """The type in the field that is all of these bytes. Types are few."""
+    begin, end = part(data, 0, _TYPE[0])
+    if end != len(data):
         raise Unusual
-    return data[begin:data_end], data[type_begin:type_end].decode()
+    return data[begin:end].decode()

@@ -1,19 +1,23 @@
 """The frames of which most messages are made, as plain values that are written without stubs.
 
 Making a stub, wrapping it and encoding it takes three times as long as this. They are read through the stubs, which is
-what stubs are quickest at; so the other side sees them as `session_pb` has them, with fields of the same names.
+what stubs are quickest at; so the other side sees them as `session_pb` has them, with fields of the same names. Only
+acknowledgements are plain there too: messages that hold nothing else, as most from a runtime, are read without stubs.
 
-Invariant: the bytes are those that the stubs would give (tests compare the two on any input).
+Invariant: the bytes are those that the stubs would give, and what is read is what the stubs would read (tests compare
+the two on any input).
 """
 
 from __future__ import annotations
 
+import re
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .wire import field, message, number
+from .wire import before, field, number
 
 # RuntimeBatch and EndpointBatch
 _FRAMES = b"\x0a"
@@ -74,20 +78,22 @@ def _attempt(invocation_id: bytes, epoch: int) -> bytes:
 
 def _run_ack(frame: RunAck) -> bytes:
     body = _attempt(frame.invocation_id, frame.epoch) + number(_ACKED, frame.command)
-    return message(_FRAMES, message(_RUN_ACK, body))
+    return before(_FRAMES + _RUN_ACK, len(body)) + body
 
 
 def _delivered(frame: Delivered) -> bytes:
-    return message(_FRAMES, message(_DELIVERED, _attempt(frame.invocation_id, frame.epoch)))
+    body = _attempt(frame.invocation_id, frame.epoch)
+    return before(_FRAMES + _DELIVERED, len(body)) + body
 
 
 def _command(frame: Command) -> bytes:
     body = _attempt(frame.invocation_id, frame.epoch) + field(_ENTRY, frame.entry)
-    return message(_FRAMES, message(_COMMAND, body))
+    return before(_FRAMES + _COMMAND, len(body)) + body
 
 
 def _ended(frame: Ended) -> bytes:
-    return message(_FRAMES, message(_ENDED, _attempt(frame.invocation_id, frame.epoch)))
+    body = _attempt(frame.invocation_id, frame.epoch)
+    return before(_FRAMES + _ENDED, len(body)) + body
 
 
 #: By type: the bytes of a batch with this frame. Those of a batch with several are these one after the other.
@@ -97,3 +103,26 @@ WRITERS: dict[type[Any], Callable[[Any], bytes]] = {
     Command: _command,
     Ended: _ended,
 }
+
+
+# Frames of one size: an id of 16 bytes, and numbers from 1 to 127, which take one byte each.
+_ACKS = re.compile(
+    rb"(?:\x0a\x18"
+    + _RUN_ACK
+    + rb"\x16"
+    + _INVOCATION_ID
+    + rb"\x10.{16}"
+    + _EPOCH
+    + rb"[\x01-\x7f]"
+    + _ACKED
+    + rb"[\x01-\x7f])+",
+    re.DOTALL,
+)
+_ACK = struct.Struct("6x16sxBxB")
+
+
+def read_run_acks(data: bytes) -> list[RunAck] | None:
+    """The frames of a message that is nothing but acknowledgements; None where the stubs have to read it."""
+    if _ACKS.fullmatch(data) is None:
+        return None
+    return [RunAck(invocation_id, epoch, command) for invocation_id, epoch, command in _ACK.iter_unpack(data)]

@@ -32,6 +32,19 @@ def message(tag: bytes, data: bytes) -> bytes:
     return tag + (_ONE_BYTE[size] if size < 128 else varint(size)) + data
 
 
+@lru_cache(maxsize=4096)
+def before(tags: bytes, size: int) -> bytes:
+    """What stands before a message of `size` bytes inside others that hold nothing else.
+
+    Args:
+        tags: theirs, one byte for each, the outermost first.
+    """
+    head = b""
+    for tag in reversed(tags):
+        head = _ONE_BYTE[tag] + varint(size + len(head)) + head
+    return head
+
+
 def field(tag: bytes, data: bytes) -> bytes:
     """The same, left out where it is empty, as bytes are."""
     size = len(data)

@@ -22,7 +22,7 @@ from restate_protocol.journal import Result
 from . import misuse
 from .errors import MisuseError
 from .failures import attempt_failure, retry_after_ms
-from .pending import PendingRun
+from .pending import NextTurn, PendingRun
 from .tasks import owner
 from .turns import Turns
 from .vm.awaiting import Tree, leaves
@@ -45,6 +45,7 @@ class Attempt:
         wake: called after something was emitted, so that it is sent.
         executor: where plain functions of runs execute.
         inactivity_ms: how long the handler may be blocked, in milliseconds, before it is suspended.
+        next_turn: begins the functions of runs that are not awaited at once.
         now_ms: the clock, in milliseconds since the epoch.
         executes: whether functions of runs execute; else a run without a recorded result never has one.
     """
@@ -55,7 +56,7 @@ class Attempt:
         "_in_run",
         "_inactivity",
         "_interrupted",
-        "_new_runs",
+        "_next_turn",
         "_open_runs",
         "_retrying",
         "_timer",
@@ -81,6 +82,7 @@ class Attempt:
         executor: Executor | None,
         inactivity_ms: int,
         *,
+        next_turn: NextTurn,
         now_ms: Callable[[], int],
         executes: bool = True,
     ) -> None:
@@ -97,7 +99,7 @@ class Attempt:
         self._executing = 0
         self._in_run: int | None = None
         self._interrupted = False
-        self._new_runs: list[PendingRun] = []
+        self._next_turn = next_turn
         self._open_runs: dict[int, PendingRun] = {}
         self._retrying = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -218,22 +220,24 @@ class Attempt:
                 run.look()
         if self.machine.over:
             return
+        waiter = self._waiter
         if self.turns is not None:
             self.turns.progress()
-        elif self._blocked:
-            self._look_again()
+        elif waiter is not None and not waiter.done():
+            self._look_again(waiter)
         elif self._in_run is not None and self.machine.cancellation_waits and self.machine.interrupts(self._in_run):
             self._interrupted = True
             self.stop_runs((self._in_run,))
 
-    def _look_again(self) -> None:
+    def _look_again(self, waiter: asyncio.Future[None]) -> None:
         try:
-            settled = self.poll(self._tree)
+            settled = self.machine.poll(self._tree)
         except TerminalError as error:
-            self._release(error)
+            self.cancelled(self._tree)
+            waiter.set_exception(error)
         else:
             if settled:
-                self._release(None)
+                waiter.set_result(None)
 
     @property
     def _blocked(self) -> bool:
@@ -241,14 +245,10 @@ class Attempt:
             return self.turns.blocked
         return self._waiter is not None and not self._waiter.done()
 
-    def _release(self, error: BaseException | None) -> None:
+    def _release(self, error: BaseException) -> None:
         if self.turns is not None:
             self.turns.end()
-        if self._waiter is None or self._waiter.done():
-            return
-        if error is None:
-            self._waiter.set_result(None)
-        else:
+        if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
 
     # Inactivity
@@ -279,16 +279,7 @@ class Attempt:
         """A run's function must execute: in the handler's task if it is awaited at once, else in the background."""
         self._executing += 1
         self._open_runs[handle] = run
-        if not self._new_runs:
-            self.loop.call_soon(self._start_runs)
-        self._new_runs.append(run)
-
-    def _start_runs(self) -> None:
-        runs, self._new_runs = self._new_runs, []
-        owner.set(None)
-        if not self.machine.over:
-            for run in runs:
-                run.start()
+        self._next_turn.add(run)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task of a run: no task of the handler, and ended with the attempt."""

@@ -23,6 +23,7 @@ from .attempt import Attempt
 from .context import About
 from .errors import MisuseError
 from .failures import failure_of, terminal_of
+from .pending import NextTurn
 from .services import BoundHandler
 from .tasks import HandlerTask, owner, watch
 from .vm.errors import AttemptOver, JournalMismatch
@@ -38,12 +39,22 @@ def begin(
     wake: Callable[[], None],
     executor: Executor | None,
     now_ms: Callable[[], int],
+    next_turn: NextTurn,
     *,
     executes: bool = True,
 ) -> Attempt:
     """Begins the handler in a task of its own. The machine is loaded."""
     name = f"{start.service}/{start.handler}"
-    attempt = Attempt(name, machine, wake, executor, start.inactivity_timeout_ms, now_ms=now_ms, executes=executes)
+    attempt = Attempt(
+        name,
+        machine,
+        wake,
+        executor,
+        start.inactivity_timeout_ms,
+        next_turn=next_turn,
+        now_ms=now_ms,
+        executes=executes,
+    )
     key = start.key if start.has_field("key") else None
     about = About(bound.service, bound.descriptor, key, start.random_seed, now_ms, bound.state_names)
     watch(attempt.loop)

@@ -154,10 +154,14 @@ class RunFuture(Waitable[T_co]):
 
     # Executing
 
+    @property
+    def waits(self) -> bool:
+        """Whether its function has yet to begin."""
+        return not self._began and not self._attempt.machine.over
+
     def start(self) -> None:
-        """Executes in a task of its own, unless it executes already."""
-        if not self._began:
-            self._begin(self._execute())
+        """Executes in a task of its own."""
+        self._begin(self._execute())
 
     def stop(self) -> None:
         """Cancels the function. One in a thread goes on, and nobody looks at what it returns."""

@@ -22,16 +22,17 @@ from restate_protocol.frames import (
     SUSPENDS,
     EndpointFrame,
     decode_runtime_batch,
-    encode_endpoint_batch,
+    encode_endpoint_frame,
 )
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_protocol.hot_frames import Command, Delivered
+from restate_protocol.hot_frames import Delivered, RunAck
 from restate_protocol.journal import Failure, failure_to_pb
 from restate_protocol.status import StatusCode
 
 from . import driver
 from .attempt import Attempt
 from .compare import compare_payloads
+from .pending import NextTurn
 from .places import place_in_handler
 from .services import BoundHandler, Deployment
 from .vm.commands import DEFAULT_MAX_VALUE_BYTES
@@ -88,6 +89,7 @@ class Session:
         self._now_ms = now_ms
         self._dev_name = dev_name
         self._out: list[EndpointFrame] = []
+        self._next_turn = NextTurn()
         self._running: dict[bytes, _Running] = {}
         self._max_value_bytes = DEFAULT_MAX_VALUE_BYTES
         self._sleeper: asyncio.Future[None] | None = None
@@ -192,7 +194,9 @@ class Session:
         start = running.start
         if running.machine.over or self._running.get(start.invocation_id) is not running:
             return
-        running.attempt = driver.begin(running.machine, start, bound, self.wake, self._executor, self._now_ms)
+        running.attempt = driver.begin(
+            running.machine, start, bound, self.wake, self._executor, self._now_ms, self._next_turn
+        )
         if running.in_the_way:
             running.attempt.suspend_soon()
         task = running.attempt.task
@@ -206,7 +210,7 @@ class Session:
             if running.attempt is not None:
                 running.attempt.progress()
 
-    def _run_ack(self, frame: pb.RunAck) -> None:
+    def _run_ack(self, frame: RunAck) -> None:
         running = self._find(frame)
         if running is not None:
             running.machine.run_ack(frame)
@@ -282,18 +286,18 @@ class Session:
                 return None
             self._sleeper = asyncio.get_running_loop().create_future()
             await self._sleeper
-        return encode_endpoint_batch(self._take_batch())
+        return self._take_batch()
 
-    def _take_batch(self) -> list[EndpointFrame]:
-        size = count = 0
-        for frame in self._out:
-            size += _size(frame)
-            count += 1
-            if count == MAX_BATCH_FRAMES or size >= MAX_BATCH_BYTES:
+    def _take_batch(self) -> bytes:
+        batch: list[bytes] = []
+        size = 0
+        for data in map(encode_endpoint_frame, self._out[:MAX_BATCH_FRAMES]):
+            batch.append(data)
+            size += len(data)
+            if size >= MAX_BATCH_BYTES:
                 break
-        batch = self._out[:count]
-        del self._out[:count]
-        return batch
+        del self._out[: len(batch)]
+        return b"".join(batch)
 
     # Ends
 
@@ -336,22 +340,12 @@ _RECEIVERS: dict[type[Any], Callable[[Session, Any], None]] = {
     pb.Start: Session._start,
     pb.JournalPart: Session._journal_part,
     pb.Notify: Session._notify,
-    pb.RunAck: Session._run_ack,
+    RunAck: Session._run_ack,
     pb.Abort: Session._abort,
     pb.Drain: Session._drain,
     pb.Refused: Session._refused,
     pb.Suspend: Session._suspend,
 }
-
-
-def _size(frame: EndpointFrame) -> int:
-    """About how many bytes a frame has."""
-    if isinstance(frame, Command):
-        return len(frame.entry)
-    if isinstance(frame, pb.RunProposal):
-        result: Any = None if frame.result is None else frame.result.result
-        return len(result.value.data) if result is not None and result.field == "value" else 0
-    return 0
 
 
 def _version() -> str:

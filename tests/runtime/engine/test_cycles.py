@@ -10,6 +10,7 @@ from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.frames import SUSPENDS
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import RunAck
 from restate_protocol.status import StatusCode
 from restate_runtime.deployments.dispatch import Dispatcher
 from restate_runtime.deployments.sessions import Session
@@ -47,7 +48,7 @@ async def test_an_endpoint_without_the_feature_is_not_sent_what_it_does_not_know
         start = await endpoint.started()
         calls_its_own_key(endpoint, start)
         endpoint.command(start, j.Run("later", j.Value(b"1")))
-        await endpoint.next(pb.RunAck)
+        await endpoint.next(RunAck)
         assert not any(isinstance(frame, pb.Suspend) for frame in endpoint.held)
 
 

@@ -11,6 +11,7 @@ from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.errors import TerminalError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import RunAck
 from restate_protocol.status import StatusCode
 from restate_runtime.core.decision import Write
 from restate_runtime.core.records import Status
@@ -78,7 +79,7 @@ async def test_nothing_leaves_before_its_commit() -> None:
             await asyncio.sleep(0)
         assert endpoint.inbox.empty()
         store.gate.set()
-        assert (await endpoint.next(pb.RunAck)).command == 1
+        assert (await endpoint.next(RunAck)).command == 1
 
 
 async def test_a_failed_commit_acknowledges_nothing_and_stops_the_engine() -> None:

@@ -11,6 +11,7 @@ from restate_protocol import ids
 from restate_protocol import journal as j
 from restate_protocol.errors import TerminalError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
+from restate_protocol.hot_frames import RunAck
 from restate_protocol.status import StatusCode
 from restate_runtime.core.records import Status
 from restate_runtime.store.base import Store
@@ -143,7 +144,7 @@ async def test_a_paused_invocation_stays_so_over_a_restart_and_resumes(store: St
         accepted = await one.submit("Object", "Do", "k", wait=False)
         start = await endpoint.started()
         endpoint.command(start, j.Run("a", j.Value(b"v")))
-        await endpoint.next(pb.RunAck)
+        await endpoint.next(RunAck)
         await one.engine.pause(accepted.invocation_id)
         assert (await endpoint.next(pb.Abort)).invocation_id == accepted.invocation_id
         await one.engine.pause(accepted.invocation_id)

@@ -16,7 +16,6 @@ from restate_protocol import frames as fr
 from restate_protocol import journal as j
 from restate_protocol.errors import FrameError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
-from restate_protocol.hot_frames import RunAck
 
 from ..core.events import AttemptEnded, AttemptFailed, AttemptSuspended, CommandSaid, RunProposed, RunTryFailed
 
@@ -78,8 +77,9 @@ class Session:
 
     def send(self, frame: fr.RuntimeFrame) -> None:
         """Queues a frame; it leaves with all others queued by then."""
+        if not self._out:
+            self._wake.set()
         self._out.append(frame)
-        self._wake.set()
 
     def start(self, frame: pb.Start) -> None:
         """Queues the start of an attempt; a long journal in parts. Takes a credit."""
@@ -202,28 +202,12 @@ def _split(entries: list[bytes]) -> list[list[bytes]]:
 
 def _messages(frames: list[fr.RuntimeFrame]) -> Iterable[bytes]:
     """Frames as messages of bounded size."""
-    batch: list[fr.RuntimeFrame] = []
+    batch: list[bytes] = []
     size = 0
-    for frame in frames:
-        weight = _weight(frame)
-        if batch and size + weight > BATCH_BYTES_MAX:
-            yield fr.encode_runtime_batch(batch)
+    for data in map(fr.encode_runtime_frame, frames):
+        if batch and size + len(data) > BATCH_BYTES_MAX:
+            yield b"".join(batch)
             batch, size = [], 0
-        batch.append(frame)
-        size += weight
-    yield fr.encode_runtime_batch(batch)
-
-
-def _weight(frame: fr.RuntimeFrame) -> int:
-    """About how many bytes a frame takes."""
-    match frame:
-        case RunAck():  # most frames
-            return 64
-        case pb.Start(entries=entries, state=state):
-            return sum(map(len, entries)) + sum(len(one.value) for one in state) + 128
-        case pb.JournalPart(entries=entries):
-            return sum(map(len, entries)) + 64
-        case pb.Notify(entry=entry):
-            return len(entry) + 64
-        case _:
-            return 64
+        batch.append(data)
+        size += len(data)
+    yield b"".join(batch)

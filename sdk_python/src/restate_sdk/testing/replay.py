@@ -20,6 +20,7 @@ from restate_protocol.journal import Result
 from ..attempt import Attempt
 from ..compare import compare_payloads
 from ..driver import begin
+from ..pending import NextTurn
 from ..places import place_in_handler
 from ..services import Handlers, deploy
 from ..session import wall_clock_ms
@@ -107,7 +108,9 @@ class _Replay:
         self._attempt: Attempt | None = None
 
     async def run(self, bound: Any) -> Replayed:
-        self._attempt = begin(self._machine, self._start, bound, self._look, None, wall_clock_ms, executes=False)
+        self._attempt = begin(
+            self._machine, self._start, bound, self._look, None, wall_clock_ms, NextTurn(), executes=False
+        )
         assert self._attempt.task is not None
         task = self._attempt.task
         await asyncio.wait([task])

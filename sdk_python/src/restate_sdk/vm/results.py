@@ -100,12 +100,14 @@ class ResultQueue:
 
     def poll(self, tree: Tree) -> bool:
         """Shows results in order until the tree is settled. Whether it is; not so where a cancellation came first."""
-        if isinstance(tree, Group):
-            return self._poll_group(tree)
-        if isinstance(tree, Deadline):
-            tree = tree.timer
-        while tree not in self._seen:
-            if self._show_next() is None:
+        if type(tree) is not int:  # nearly all are commands
+            if isinstance(tree, Group):
+                return self._poll_group(tree)
+            if isinstance(tree, Deadline):
+                tree = tree.timer
+        seen = self._seen
+        while tree not in seen:
+            if not self._pending or self._show_next() is None:
                 return False
         return True
 

@@ -9,6 +9,7 @@ from restate_protocol import journal
 from restate_protocol.errors import FrameError
 from restate_protocol.gen.restate.protocol.v1 import session_pb as pb
 from restate_protocol.hot_entries import taken_bytes
+from restate_protocol.hot_frames import RunAck
 from restate_protocol.journal import Failure, Result
 
 from .commands import Commands
@@ -92,7 +93,7 @@ class RunOperations(Commands):
         )
         self._out.append(frame)
 
-    def run_ack(self, frame: pb.RunAck) -> None:
+    def run_ack(self, frame: RunAck) -> None:
         """The proposed result of a run was committed: it takes its place among the notifications.
 
         Raises:
