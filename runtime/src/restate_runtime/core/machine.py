@@ -57,9 +57,12 @@ from .world import Hot, Phase
 def decide(turn: Turn, event: Event) -> None:
     """Decides one event: changes the world and adds to the turn's writes and effects."""
     match event:
+        case CommandSaid(entry=entry, data=data):  # most events
+            hot = turn.current(event.subject, event.epoch)
+            if hot is not None:
+                commands.apply(turn, hot, entry, data)
         case (
-            CommandSaid()
-            | RunProposed()
+            RunProposed()
             | RunTryFailed()
             | AttemptSuspended()
             | AttemptFailed()
@@ -97,18 +100,9 @@ def decide(turn: Turn, event: Event) -> None:
 def _attempt(
     turn: Turn,
     hot: Hot,
-    event: CommandSaid
-    | RunProposed
-    | RunTryFailed
-    | AttemptSuspended
-    | AttemptFailed
-    | AttemptEnded
-    | AttemptLost
-    | AttemptStalled,
+    event: RunProposed | RunTryFailed | AttemptSuspended | AttemptFailed | AttemptEnded | AttemptLost | AttemptStalled,
 ) -> None:
     match event:
-        case CommandSaid(entry=entry, data=data):
-            commands.apply(turn, hot, entry, data)
         case RunProposed(command=command, result=result):
             if commands.propose(turn, hot, command, result):
                 turn.effect(AckRun(hot.record.id, hot.record.epoch, command))

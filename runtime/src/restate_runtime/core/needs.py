@@ -74,7 +74,9 @@ _NONE: list[Need] = []
 def missing(world: World, event: Event) -> list[Need]:
     """What is needed for the event and neither in memory nor known to be absent."""
     match event:
-        case CommandSaid():
+        case CommandSaid(entry=entry):
+            if type(entry) in _NEEDS_NOTHING:
+                return _of_failure(world, event.subject)
             return _of_command(world, event) or _of_failure(world, event.subject) or _of_closing(world, event)
         case RunProposed() | RunTryFailed():
             return _of_failure(world, event.subject)
@@ -189,8 +191,6 @@ _NEEDS_NOTHING = frozenset({j.Run, j.Output, j.Sleep, j.Awakeable, j.SetState, j
 
 
 def _of_command(world: World, event: CommandSaid) -> list[Need]:
-    if type(event.entry) in _NEEDS_NOTHING:
-        return _NONE
     match event.entry:
         case j.Call() | j.Send():
             return _invocations(world, _callee(event)) or _of_send(world, event)
