@@ -2,6 +2,8 @@
 
 uvloop, grpcio aio, one multiplexed bidi stream with batched frames, and group commit with fsync into SQLite, on both
 sides nothing but that: no contract, no queues, no replay, no retries, no recovery, no traces. Nobody should use it.
+gRPC is as it comes; `GRPC_EXPERIMENTS` in the environment is a choice for this and for the runtime
+(`restate_protocol.polling`).
 
 Run: python -m benchmarks.bare runtime PORT ENDPOINT_PORT DATABASE, and python -m benchmarks.bare endpoint PORT.
 """
@@ -19,7 +21,6 @@ from typing import Any, TypeAlias
 
 import grpc
 import uvloop
-from restate_protocol.polling import prefer_pollers
 
 HEAD = struct.Struct("<QBBI")  # invocation, kind, number, length of what follows
 START, STEP, ACK, END = range(4)
@@ -209,7 +210,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    import os
-
-    prefer_pollers(os.environ)
     main()

@@ -6,7 +6,8 @@ body. Figures are medians over interleaved rounds; CPU is user and system time o
 round counts only if the database has as many successful invocations more as were called.
 
 In the same rounds runs `bare.py`, the same shape without any rules: `of bare` is our rate as a share of its rate, and
-means more than the rates themselves on a machine whose speed drifts.
+means more than the rates themselves on a machine whose speed drifts. Within seconds it can drift by a third, so each
+round is cut into slices, in which the two take turns; the share is the median over all pairs of slices.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tests.e2e.processes import Process, free_port, listens, wait_for
 
 HERE = Path(__file__).parent
 DATABASE = "restate.db"
+SLICES = 4  # of a round
 TICKS = os.sysconf("SC_CLK_TCK")
 TEXT = "fifty bytes of payload, as a small request has them"
 
@@ -48,7 +50,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one round gave. Rates are per second, times milliseconds, CPU microseconds per call."""
+    """What one slice gave, or their medians. Rates are per second, times milliseconds, CPU microseconds per call."""
 
     work: str
     callers: int
@@ -168,7 +170,7 @@ def bare_rig() -> Iterator[Rig]:
 
 
 def measure(one: Rig, work: Work, callers: int, calls: int) -> Figure:
-    """One round.
+    """One slice of a round.
 
     Raises:
         RuntimeError: not every call led to a completed invocation.
@@ -214,7 +216,7 @@ def _ms(text: str) -> float:
 
 
 def medians(figures: list[Figure]) -> Figure:
-    """The median of each figure over the rounds."""
+    """The median of each figure over the slices."""
     rows = [asdict(one) for one in figures]
     names = [name for name, value in rows[0].items() if isinstance(value, float) and name != "of_bare"]
     return Figure(**{**rows[0], **{name: statistics.median(row[name] for row in rows) for name in names}})
@@ -233,24 +235,26 @@ def report(figures: list[Figure]) -> str:
 
 
 def compared(cases: list[tuple[Work, int, int]], rounds: int) -> list[Figure]:
-    """Medians of all rounds: ours, with their share of the floor's where it knows the work."""
+    """Medians of all slices: ours, with their share of the floor's where it knows the work."""
     ours: dict[tuple[str, int], list[Figure]] = {}
     floor: dict[tuple[str, int], list[Figure]] = {}
     with rig() as one, bare_rig() as bare:
         for number in range(rounds + 1):
             print(f"round {number} of {rounds} …" if number else "warming up …", file=sys.stderr)
             for work, callers, calls in cases:
-                for some, where in ((ours, one), (floor, bare)):
-                    if where is bare and not work.floor:
-                        continue
-                    figure = measure(where, work, callers, calls if number else max(callers, calls // 4))
-                    if number:
-                        some.setdefault((work.name, callers), []).append(figure)
-    return [_share(medians(figures), floor.get(place)) for place, figures in ours.items()]
+                turns = [(ours, one), (floor, bare)] if work.floor else [(ours, one)]
+                for _ in range(SLICES if number else 1):
+                    for some, where in turns:
+                        figure = measure(where, work, callers, max(callers, calls // SLICES))
+                        if number:
+                            some.setdefault((work.name, callers), []).append(figure)
+                    turns.reverse()  # who is first in a pair is second in the next
+    return [_with_share(figures, floor.get(place, [])) for place, figures in ours.items()]
 
 
-def _share(figure: Figure, floor: list[Figure] | None) -> Figure:
-    return replace(figure, of_bare=figure.rate / medians(floor).rate) if floor else figure
+def _with_share(figures: list[Figure], floor: list[Figure]) -> Figure:
+    shares = [one.rate / bare.rate for one, bare in zip(figures, floor, strict=False)]
+    return replace(medians(figures), of_bare=statistics.median(shares)) if shares else medians(figures)
 
 
 def main() -> None:

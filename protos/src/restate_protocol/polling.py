@@ -15,5 +15,9 @@ POLLERS = "-event_engine_client,-event_engine_listener"
 
 
 def prefer_pollers(environ: MutableMapping[str, str]) -> None:
-    """Chooses the pollers unless the environment says something. Takes effect before gRPC is first used."""
+    """Chooses the pollers unless the environment says something.
+
+    gRPC looks when it is imported: after that this changes nothing. So nothing may import `grpc` before a program
+    calls this.
+    """
     environ.setdefault(VARIABLE, POLLERS)

@@ -83,7 +83,6 @@ def _prepare(settings: Settings) -> None:
 
 def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs to the end on the fastest loop there is; what goes wrong is one line and exit code 1."""
-    prefer_pollers(os.environ)
     collect_less()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -106,6 +105,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def main() -> None:
     """Entry point of restate-runtime."""
+    prefer_pollers(os.environ)  # before anything imports gRPC, which reads it then
     app()
 
 
