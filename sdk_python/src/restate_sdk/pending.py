@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from contextvars import Context, copy_context
 from typing import Protocol
 
@@ -11,6 +12,7 @@ class PendingRun(Protocol):
     """A run whose function must execute."""
 
     @property
+    @abstractmethod
     def waits(self) -> bool:
         """Whether it still has to begin."""
 
