@@ -13,7 +13,7 @@ from protobuf.wkt.google.protobuf.duration_pb import Duration
 from protobuf.wkt.google.protobuf.wrappers_pb import StringValue
 from restate_client import outgoing as out
 from restate_client.errors import ConnectionFailed, IngressError, Overloaded
-from restate_client.failures import HANDLER, INGRESS, Failure
+from restate_client.failures import HANDLER, INGRESS, Failure, failure_of_status
 from restate_client.outgoing import HandlerCall, IngressCall, Outgoing
 from restate_client.replies import Reply, SendStatus
 from restate_client.retry import Again, RetryPolicy, Tries
@@ -225,3 +225,28 @@ def test_every_method_of_the_ingress_service_is_judged() -> None:
         "Attach", "GetOutput", "Lookup", "Cancel", "SendSignal", "ResolveAwakeable", "RejectAwakeable"
     }  # fmt: skip
     assert any(isinstance(one, HandlerCall) for one in CALLS.values())
+
+
+@pytest.mark.parametrize("message", ["CANCELLED", "Received RST_STREAM with error code 8"])
+def test_a_call_that_the_other_side_drops_without_a_word_counts_as_lost(message: str) -> None:
+    failure = failure_of_status(StatusCode.CANCELLED, message)
+    assert (failure.code, failure.sent) == (StatusCode.UNAVAILABLE, True)
+    assert message in failure.message
+    begun = Tries("localhost:8080", RetryPolicy(), CALLS["call with a key"], 0.0, None)
+    assert isinstance(begun.after(failure, 0.0, 0.5), Again)
+    once = Tries("localhost:8080", RetryPolicy(), CALLS["call"], 0.0, None)
+    assert isinstance(once.after(failure, 0.0, 0.5), ConnectionFailed)
+
+
+@pytest.mark.parametrize(
+    ("message", "trailing"),
+    [
+        ("CANCELLED", (("restate-error-source", "handler"),)),
+        ("CANCELLED", (("restate-error-source", "ingress"),)),
+        ("Locally cancelled by application!", ()),
+        ("Channel closed!", ()),
+    ],
+)
+def test_what_was_cancelled_by_somebody_stays_cancelled(message: str, trailing: tuple[tuple[str, str], ...]) -> None:
+    failure = failure_of_status(StatusCode.CANCELLED, message, trailing=trailing)
+    assert (failure.code, failure.message) == (StatusCode.CANCELLED, message)

@@ -48,6 +48,10 @@ INGRESS = "ingress"
 # How gRPC says that it had no connection on which to send a call. Where it says otherwise the call may have left.
 _NEVER_SENT = ("failed to connect to all addresses", "DNS resolution failed")
 
+# How it says that the other side let go of a call without a word: one that arrives as a server stops, for example.
+# What this side cancels, or ends with its channel, it says in other words.
+_DROPPED, _RESET = "CANCELLED", "RST_STREAM"
+
 
 class NotCompleted(IngressError):
     """GetOutput found an invocation that goes on. Not for users: they get None."""
@@ -93,11 +97,14 @@ def failure_of_status(code: StatusCode, message: str, *, trailing: Metadata = ()
         trailing: trailing metadata.
         initial: initial metadata, as far as it had arrived.
     """
+    source = wire.text_in(trailing, wire.ERROR_SOURCE) or ""
+    if code is StatusCode.CANCELLED and not source and (message == _DROPPED or _RESET in message):
+        code, message = StatusCode.UNAVAILABLE, f"the other side dropped the call, as one that stops does ({message})"
     never_sent = code is StatusCode.UNAVAILABLE and not (trailing or initial) and message.startswith(_NEVER_SENT)
     return Failure(
         code,
         message,
-        wire.text_in(trailing, wire.ERROR_SOURCE) or "",
+        source,
         _details(trailing),
         wire.text_in(initial, wire.INVOCATION_ID) or wire.text_in(trailing, wire.INVOCATION_ID),
         wire.text_in(initial, wire.STATUS),
