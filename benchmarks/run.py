@@ -6,8 +6,8 @@ body. Figures are medians over interleaved rounds; CPU is user and system time o
 round counts only if the database has as many successful invocations more as were called.
 
 In the same rounds runs `bare.py`, the same shape without any rules: `of bare` is our rate as a share of its rate, and
-means more than the rates themselves on a machine whose speed drifts. Within seconds it can drift by a third, so each
-round is cut into slices, in which the two take turns; the share is the median over all pairs of slices.
+means more than the rates themselves on a machine whose speed drifts. It may drift within a round too, so each is cut
+into slices, in which the two take turns; the share is the median over all pairs of slices.
 """
 
 from __future__ import annotations
